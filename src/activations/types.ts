@@ -1,0 +1,59 @@
+import type { Device } from '../types';
+
+/** The image input of a classifier, as the model declares it. */
+export interface ImageInput {
+  readonly name: string;
+  readonly layout: 'NCHW' | 'NHWC';
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+  /** Set where the model only takes this many samples at once. */
+  readonly fixedBatch: number | undefined;
+}
+
+/** How pixels become input values: (value · scale − mean[c]) / std[c]. */
+export interface Normalization {
+  readonly scale: number;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+/**
+ * A labelled image set, opened for one model input. Nothing is decoded before `load` asks for it; what was
+ * decoded may be kept (see `cacheBytes` of the opener).
+ */
+export interface Dataset {
+  readonly size: number;
+  readonly classNames: readonly string[];
+  /** [size], 0 .. classNames.length − 1. */
+  readonly labels: Int32Array;
+  readonly normalization: Normalization;
+  /** Files that were left out because they could not be decoded (only with `skipCorrupt`). */
+  readonly skipped: readonly { readonly name: string; readonly reason: string }[];
+  /** Preprocessed float32 samples in the layout of the model's input, [indices.length, ...]. */
+  load(indices: ArrayLike<number>, signal?: AbortSignal): Promise<Float32Array>;
+}
+
+export interface TensorValue {
+  readonly dims: readonly number[];
+  /** Always float32: other float types are widened. */
+  readonly data: Float32Array;
+}
+
+/** A model opened in ONNX Runtime, in a worker thread, so that `run` never blocks the event loop. */
+export interface Session {
+  readonly device: Device;
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  /** The arrays in `feeds` stay valid; each result is a fresh array. Calls are queued. */
+  run(feeds: Readonly<Record<string, TensorValue>>, outputs?: readonly string[]): Promise<ReadonlyMap<string, TensorValue>>;
+  close(): Promise<void>;
+}
+
+export interface ActivationBatch {
+  /** Position of the first sample within the requested indices. */
+  readonly start: number;
+  readonly count: number;
+  /** By tapped tensor name; the first dimension is `count`. */
+  readonly tensors: ReadonlyMap<string, TensorValue>;
+}
