@@ -219,7 +219,8 @@ SIEVE_API sieve_status sieve_moments_accumulate(const float* input, size_t input
                                                 sieve_error* error);
 
 /* Minimises ||X w - Y||^2 + ridge * mean(diag(gram)) * ||w - prior||^2 over the regressors in `active`
- * (indices into d+1, ascending; the constant is never penalised). prior: optional [active_count * outputs], else 0.
+ * (indices into d+1, ascending; the last of all regressors is the constant: never penalised, not in that mean). A
+ * regressor that the others determine (a dead channel, a copy) keeps its prior where ridge is 0. prior: optional [active_count * outputs], else 0.
  * weights: [active_count * outputs]. residual: optional [outputs], the sum of squared residuals on the data in the
  * moments. Cholesky in float64, O(active^3 / 3). */
 SIEVE_API sieve_status sieve_ridge_solve(const double* gram, const double* cross, const double* target_square,
@@ -227,6 +228,13 @@ SIEVE_API sieve_status sieve_ridge_solve(const double* gram, const double* cross
                                          size_t active_count, double ridge, const double* prior,
                                          const sieve_run_options* options, double* weights, double* residual,
                                          sieve_error* error);
+
+/* Sum of squared residuals of GIVEN weights [regressors * outputs] on the data in the moments: what a fit on other
+ * data, or the weights a layer already has, leave unexplained here. residual: [outputs]. O(regressors^2 * outputs). */
+SIEVE_API sieve_status sieve_moments_residual(const double* gram, const double* cross, const double* target_square,
+                                              size_t regressors, size_t outputs, const double* weights,
+                                              const sieve_run_options* options, double* residual,
+                                              sieve_error* error);
 
 /* One least-squares problem that shares its channels with others: unit u owns the regressors listed in
  * members[offsets[u]] .. members[offsets[u+1]-1]; regressors of no unit (the constant, other groups' channels)
