@@ -1,0 +1,248 @@
+/**
+ * The native surface as types: what `onnx_sieve.node` exports. Every array is caller-owned and used in place, never
+ * copied; it must not be written, resized or transferred until the promise settles. Arrays may lie on a
+ * SharedArrayBuffer. The computations themselves are documented in native/include/sieve/sieve.h.
+ *
+ * Wrong types throw a TypeError, wrong sizes a RangeError, both synchronously and with a `code` of src/errors.ts.
+ * What the core refuses rejects with an Error whose `name` is "SieveError", with `code`, `row` (-1: none) and `status`.
+ */
+
+/** A kernel: `auto` takes the environment variable SIEVE_BACKEND if it is set, else the fastest one available. */
+export type BackendChoice = 'auto' | Backend;
+export type Backend = 'serial' | 'avx2' | 'avx512';
+
+export type SeparationKind = 'hard' | 'soft' | 'anti';
+export type IndexKind = 'separation' | 'center';
+export type SelectionStrategy = 'si' | 'si-rank';
+
+/** Cancels every call it was given to. Cancelling twice, or after the end, does nothing. */
+export interface NativeCancelToken {
+  cancel(): void;
+}
+
+export interface NativeRun {
+  readonly backend?: BackendChoice;
+  /** 0 or absent: as many as the process may use. */
+  readonly threads?: number;
+  readonly token?: NativeCancelToken;
+  /** Called on the JavaScript thread; fractions never decrease. If it throws, the call is cancelled and rejects with that. */
+  readonly onProgress?: (fraction: number) => void;
+}
+
+export interface NativeSeparationRequest {
+  readonly rows: number;
+  readonly dims: number;
+  readonly classes: number;
+  readonly order: number;
+  readonly kind: SeparationKind;
+  readonly skipNonFinite: boolean;
+}
+
+export interface NativeSeparationOutputs {
+  /** [classes] */
+  readonly perClass?: Float64Array;
+  /** [rows, order] */
+  readonly nearest?: Int32Array;
+  /** [rows, order]; needs `nearest`. */
+  readonly nearestDistanceSquared?: Float64Array;
+}
+
+export interface NativeSeparationResult {
+  readonly value: number;
+  readonly rowsUsed: number;
+  readonly backend: Backend;
+}
+
+export interface NativeCenterRequest {
+  readonly rows: number;
+  readonly dims: number;
+  readonly classes: number;
+  readonly skipNonFinite: boolean;
+}
+
+export interface NativeCenterOutputs {
+  /** [classes] */
+  readonly perClass?: Float64Array;
+  /** [rows] */
+  readonly nearest?: Int32Array;
+  /** [classes, dims] */
+  readonly centers?: Float64Array;
+}
+
+export interface NativeCenterResult {
+  readonly value: number;
+  readonly rowsUsed: number;
+}
+
+export interface NativeFilterRequest {
+  readonly rows: number;
+  readonly filters: number;
+  /** Values of one filter: features are [rows, filters, dims]. */
+  readonly dims: number;
+  readonly classes: number;
+  readonly order: number;
+  readonly kind: SeparationKind;
+  readonly index: IndexKind;
+  readonly skipNonFinite: boolean;
+}
+
+/** One group of a convolution, or a dense layer as a 1x1 kernel on a 1x1 map. Pads are those before; see sieve.h. */
+export interface NativePatchGeometry {
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+  readonly kernelHeight: number;
+  readonly kernelWidth: number;
+  readonly strideHeight: number;
+  readonly strideWidth: number;
+  readonly dilationHeight: number;
+  readonly dilationWidth: number;
+  readonly padTop: number;
+  readonly padLeft: number;
+  readonly outputHeight: number;
+  readonly outputWidth: number;
+  readonly outputs: number;
+}
+
+/** With d = channels * kernelHeight * kernelWidth; zeroed by the caller before the first batch. */
+export interface NativeMoments {
+  /** [d+1, d+1] */
+  readonly gram: Float64Array;
+  /** [d+1, outputs] */
+  readonly cross: Float64Array;
+  /** [outputs] */
+  readonly targetSquare: Float64Array;
+}
+
+/** Where a batch lies: sample n starts at `offset + n * sampleStride`, in elements. */
+export interface NativeBatch {
+  readonly data: Float32Array;
+  readonly offset: number;
+  readonly sampleStride: number;
+}
+
+export interface NativeRidgeProblem {
+  /** [regressors, regressors] */
+  readonly gram: Float64Array;
+  /** [regressors, outputs] */
+  readonly cross: Float64Array;
+  /** [outputs] */
+  readonly targetSquare: Float64Array;
+  readonly regressors: number;
+  readonly outputs: number;
+  /** Regressors that may be used, ascending. */
+  readonly active: Int32Array;
+  readonly ridge: number;
+  /** [active, outputs]; absent: zero. */
+  readonly prior?: Float64Array;
+}
+
+export interface NativeEliminationProblem {
+  /** [regressors, regressors] */
+  readonly gram: Float64Array;
+  /** [regressors, outputs] */
+  readonly cross: Float64Array;
+  /** [outputs] */
+  readonly targetSquare: Float64Array;
+  readonly regressors: number;
+  readonly outputs: number;
+  /** Unit u owns the regressors members[offsets[u]] .. members[offsets[u + 1] - 1]. */
+  readonly members: Int32Array;
+  /** [units + 1] */
+  readonly offsets: Int32Array;
+}
+
+export interface NativeAddon {
+  readonly version: string;
+  /** Every kernel this build knows, and whether this CPU has it. */
+  backends(): { readonly name: Backend; readonly available: boolean }[];
+  /** What a choice means here; throws where it can not be had. */
+  resolveBackend(choice: BackendChoice): Backend;
+  readonly CancelToken: new () => NativeCancelToken;
+
+  /** features [rows, dims], labels [rows]. */
+  separationIndex(
+    features: Float32Array,
+    labels: Int32Array,
+    request: NativeSeparationRequest,
+    outputs: NativeSeparationOutputs,
+    run: NativeRun,
+  ): Promise<NativeSeparationResult>;
+  /** `request.rows` counts the queries; reference is [referenceRows, dims]. */
+  crossSeparationIndex(
+    features: Float32Array,
+    labels: Int32Array,
+    reference: Float32Array,
+    referenceLabels: Int32Array,
+    request: NativeSeparationRequest & { readonly referenceRows: number },
+    outputs: NativeSeparationOutputs,
+    run: NativeRun,
+  ): Promise<NativeSeparationResult>;
+  centerSeparationIndex(
+    features: Float32Array,
+    labels: Int32Array,
+    request: NativeCenterRequest,
+    outputs: NativeCenterOutputs,
+    run: NativeRun,
+  ): Promise<NativeCenterResult>;
+  /** features [rows, dims], targets [rows, targetDims]. */
+  smoothnessIndex(
+    features: Float32Array,
+    targets: Float32Array,
+    request: { readonly rows: number; readonly dims: number; readonly targetDims: number },
+    run: NativeRun,
+  ): Promise<number>;
+  /** values: [filters]. */
+  filterSeparation(
+    features: Float32Array,
+    labels: Int32Array,
+    request: NativeFilterRequest,
+    values: Float64Array,
+    run: NativeRun,
+  ): Promise<void>;
+  /** Set s is members[offsets[s]] .. members[offsets[s + 1] - 1]; values: [offsets.length - 1]. */
+  subsetSeparation(
+    features: Float32Array,
+    labels: Int32Array,
+    request: NativeFilterRequest,
+    members: Int32Array,
+    offsets: Int32Array,
+    values: Float64Array,
+    run: NativeRun,
+  ): Promise<void>;
+  /** order, curve: [filters]; beyond `limit` (0: all) order is -1 and curve NaN. */
+  selectFilters(
+    features: Float32Array,
+    labels: Int32Array,
+    request: NativeFilterRequest & { readonly strategy: SelectionStrategy; readonly limit: number },
+    order: Int32Array,
+    curve: Float64Array,
+    run: NativeRun,
+  ): Promise<void>;
+
+  /** Adds `samples` images to the moments in place and resolves to the number of patches added. Batches one after another. */
+  accumulateMoments(
+    input: NativeBatch,
+    target: NativeBatch,
+    samples: number,
+    geometry: NativePatchGeometry,
+    moments: NativeMoments,
+    run: NativeRun,
+  ): Promise<number>;
+  /** weights: [active, outputs]; residual: optional [outputs]. */
+  ridgeSolve(
+    problem: NativeRidgeProblem,
+    weights: Float64Array,
+    residual: Float64Array | undefined,
+    run: NativeRun,
+  ): Promise<void>;
+  /** order, errorAfter: [units], first removed first. */
+  eliminateUnits(
+    problems: readonly NativeEliminationProblem[],
+    units: number,
+    ridge: number,
+    order: Int32Array,
+    errorAfter: Float64Array,
+    run: NativeRun,
+  ): Promise<void>;
+}
