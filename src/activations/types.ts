@@ -40,13 +40,57 @@ export interface TensorValue {
   readonly data: Float32Array;
 }
 
+/** One device that was considered for a session, in the order tried. */
+export interface DeviceAttempt {
+  readonly device: Device;
+  /** True for the one that runs the session. */
+  readonly taken: boolean;
+  /** One line: why it was taken, or why not. */
+  readonly reason: string;
+  /** What would make the device work, where that is known. */
+  readonly remedy?: string;
+}
+
+/** An input or output as the model declares it. */
+export interface TensorInfo {
+  readonly name: string;
+  /** Element type in ONNX Runtime's words: "float32", "float16", "int64" … ("other" where it is no tensor). */
+  readonly type: string;
+  /** A string is a symbolic dimension. */
+  readonly dims: readonly (number | string)[];
+}
+
+export interface RunOptions {
+  /** Gives the feeds' buffers away instead of copying them: the arrays are empty afterwards. Off by default. */
+  readonly transferFeeds?: boolean;
+}
+
 /** A model opened in ONNX Runtime, in a worker thread, so that `run` never blocks the event loop. */
 export interface Session {
   readonly device: Device;
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
-  /** The arrays in `feeds` stay valid; each result is a fresh array. Calls are queued. */
-  run(feeds: Readonly<Record<string, TensorValue>>, outputs?: readonly string[]): Promise<ReadonlyMap<string, TensorValue>>;
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  /** Which devices were considered, and why they were taken or not. */
+  readonly attempts: readonly DeviceAttempt[];
+  /** Version of ONNX Runtime. */
+  readonly runtimeVersion: string;
+  /**
+   * The arrays in `feeds` stay valid; each result is a fresh array. Calls are queued. Without `outputs`, every
+   * numeric output is returned.
+   */
+  run(
+    feeds: Readonly<Record<string, TensorValue>>,
+    outputs?: readonly string[],
+    options?: RunOptions,
+  ): Promise<ReadonlyMap<string, TensorValue>>;
+  /**
+   * Wall-clock milliseconds of `repeats` runs one after the other, timed inside the worker: neither the message
+   * to it nor the copies of the arrays are in them.
+   */
+  measureLatencyMs(feeds: Readonly<Record<string, TensorValue>>, repeats: number): Promise<Float64Array>;
+  /** Waits for queued calls, then frees the model and ends the worker. May be called again. */
   close(): Promise<void>;
 }
 

@@ -67,7 +67,7 @@ export function renderSample(split: RenderedSplit, index: number, seed: number):
   const shape = randomShape(SHAPE_NAMES[label] ?? 'disk', random);
   paintShape(canvas, shape, placement, shapeColour, between(random, 0.7, 1), random);
 
-  if (random() < 0.55) paintOccluder(canvas, placement, random);
+  if (random() < 0.5) paintOccluder(canvas, placement, random);
   return { label, pixels: develop(canvas, random) };
 }
 
@@ -78,7 +78,7 @@ function randomColour(random: RandomStream): Colour {
 function contrastingColour(random: RandomStream, from: Colour): Colour {
   for (;;) {
     const colour = randomColour(random);
-    if (difference(colour, from) >= 0.5) return colour;
+    if (difference(colour, from) >= 0.65) return colour;
   }
 }
 
@@ -88,8 +88,8 @@ function difference(left: Colour, right: Colour): number {
 }
 
 function randomPlacement(random: RandomStream): Placement {
-  const radius = between(random, 6, 13);
-  const slack = RENDERED_SIDE / 2 - radius * 0.85;
+  const radius = between(random, 7, 13);
+  const slack = RENDERED_SIDE / 2 - radius * 0.9;
   return {
     centreX: RENDERED_SIDE / 2 + between(random, -slack, slack),
     centreY: RENDERED_SIDE / 2 + between(random, -slack, slack),
@@ -104,10 +104,10 @@ function paintBackground(canvas: Float64Array, colour: Colour, random: RandomStr
   const [slopeX, slopeY] = unitVector(random);
   const slope = between(random, 0, 0.35) / RENDERED_SIDE;
   const patches = smoothField(random);
-  const patchStrength = between(random, 0.05, 0.4);
+  const patchStrength = between(random, 0.05, 0.35);
   const tint = randomColour(random);
-  const texture = random() < 0.5 ? randomTexture(random) : undefined;
-  const textureStrength = between(random, 0.05, 0.22);
+  const texture = random() < 0.45 ? randomTexture(random) : undefined;
+  const textureStrength = between(random, 0.05, 0.18);
 
   for (let y = 0; y < RENDERED_SIDE; y++) {
     for (let x = 0; x < RENDERED_SIDE; x++) {
@@ -231,7 +231,7 @@ function paintShape(
 function develop(canvas: Float64Array, random: RandomStream): Uint8Array {
   const gain = between(random, 0.75, 1.15);
   const offset = between(random, -0.08, 0.08);
-  const noise = between(random, 0.01, 0.09);
+  const noise = between(random, 0.01, 0.08);
   const pixels = new Uint8Array(canvas.length);
   for (let at = 0; at < canvas.length; at++) {
     const value = (canvas[at] ?? 0) * gain + offset + noise * bell(random);
