@@ -236,6 +236,13 @@ export interface NativeAddon {
     residual: Float64Array | undefined,
     run: NativeRun,
   ): Promise<void>;
+  /** weights: [regressors, outputs], given; residual: [outputs], filled. sieve_moments_residual in sieve.h. */
+  momentsResidual(
+    moments: NativeMoments & { readonly regressors: number; readonly outputs: number },
+    weights: Float64Array,
+    residual: Float64Array,
+    run: NativeRun,
+  ): Promise<void>;
   /** order, errorAfter: [units], first removed first. */
   eliminateUnits(
     problems: readonly NativeEliminationProblem[],
