@@ -1,0 +1,75 @@
+import { clearField, create } from '@bufbuild/protobuf';
+
+import { expected } from '../../errors';
+import type { Tensor } from '../ir';
+import { codeOfDataType } from './dataTypes';
+import {
+  StringStringEntryProtoSchema,
+  TensorProtoSchema,
+  TensorProto_DataLocation,
+  type TensorProto,
+} from './generated/onnx_pb';
+import { shallowCopy, sourceOf } from './origin';
+
+/** Where the data of a tensor is to be written. 'keep': where it is now, inline for new data. */
+export type TensorPlacement = (tensor: Tensor) => 'keep' | 'inline' | ExternalPlacement;
+
+export interface ExternalPlacement {
+  readonly location: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+export function buildTensor(tensor: Tensor, placement: TensorPlacement = () => 'keep'): TensorProto {
+  const source = sourceOf<TensorProto, Tensor>(tensor.origin);
+  const before = source?.snapshot;
+  const place = placement(tensor);
+  const isExternal = source?.message.dataLocation === TensorProto_DataLocation.EXTERNAL;
+  const dataKept = before !== undefined && before.bytes === tensor.bytes && before.dataType === tensor.dataType;
+  const keepData = dataKept && (place === 'keep' || (place === 'inline' && !isExternal));
+  const dimsKept = before !== undefined && sameDims(before.dims, tensor.dims);
+  if (source !== undefined && keepData && dimsKept && before?.name === tensor.name) return source.message;
+
+  const message = source ? shallowCopy(source.message) : create(TensorProtoSchema);
+  if (before?.name !== tensor.name) message.name = tensor.name;
+  if (!dimsKept) message.dims = tensor.dims.map(BigInt);
+  if (before?.dataType !== tensor.dataType) message.dataType = requireCode(tensor);
+  if (!keepData) setData(message, tensor, place);
+  return message;
+}
+
+function requireCode(tensor: Tensor): number {
+  const code = codeOfDataType(tensor.dataType);
+  if (code === undefined)
+    throw expected('ERR_MODEL_UNSUPPORTED', 'a plain element type', `tensor "${tensor.name}"`, tensor.dataType);
+  return code;
+}
+
+function setData(message: TensorProto, tensor: Tensor, place: 'keep' | 'inline' | ExternalPlacement): void {
+  message.floatData = [];
+  message.doubleData = [];
+  message.int32Data = [];
+  message.int64Data = [];
+  message.uint64Data = [];
+  clearField(message, TensorProtoSchema.field.segment);
+  if (typeof place === 'object') {
+    clearField(message, TensorProtoSchema.field.rawData);
+    message.dataLocation = TensorProto_DataLocation.EXTERNAL;
+    message.externalData = [
+      create(StringStringEntryProtoSchema, { key: 'location', value: place.location }),
+      create(StringStringEntryProtoSchema, { key: 'offset', value: String(place.offset) }),
+      create(StringStringEntryProtoSchema, { key: 'length', value: String(place.length) }),
+    ];
+    return;
+  }
+  const bytes = tensor.bytes();
+  if (bytes.length !== tensor.byteLength)
+    throw expected('ERR_SHAPE', `${tensor.byteLength} bytes`, `tensor "${tensor.name}"`, `${bytes.length} bytes`);
+  message.rawData = bytes;
+  message.externalData = [];
+  clearField(message, TensorProtoSchema.field.dataLocation);
+}
+
+function sameDims(left: readonly number[], right: readonly number[]): boolean {
+  return left.length === right.length && left.every((dim, axis) => dim === right[axis]);
+}

@@ -1,0 +1,170 @@
+import { expected } from '../errors';
+import { decodeHalf, encodeHalf } from './halfPrecision';
+import { elementCount, elementSize } from './elementSize';
+import type { DataType, Tensor } from './ir';
+
+const FLOAT_TYPES: ReadonlySet<DataType> = new Set(['float32', 'float16', 'bfloat16', 'float64']);
+const INTEGER_TYPES: ReadonlySet<DataType> = new Set([
+  'uint8',
+  'int8',
+  'uint16',
+  'int16',
+  'int32',
+  'int64',
+  'uint32',
+  'uint64',
+  'bool',
+]);
+
+export function isFloatType(dataType: DataType): boolean {
+  return FLOAT_TYPES.has(dataType);
+}
+
+export function isIntegerType(dataType: DataType): boolean {
+  return INTEGER_TYPES.has(dataType);
+}
+
+/**
+ * The elements of a float tensor (float32, float16, bfloat16, float64), row-major, as a fresh Float32Array.
+ * ERR_MODEL_UNSUPPORTED for any other element type.
+ */
+export function tensorToFloat32(tensor: Tensor): Float32Array {
+  if (!isFloatType(tensor.dataType)) throw wrongType('floating-point elements', tensor);
+  const bytes = aligned(tensor);
+  switch (tensor.dataType) {
+    case 'float32':
+      return new Float32Array(bytes.buffer);
+    case 'float64':
+      return Float32Array.from(new Float64Array(bytes.buffer));
+    default:
+      return decodeHalf(new Uint16Array(bytes.buffer), tensor.dataType as 'float16' | 'bfloat16');
+  }
+}
+
+/**
+ * The elements of an integer, bool or float tensor as numbers. 64-bit values beyond ±2^53 come out rounded
+ * (INT64_MAX, which means "to the end" in Slice, stays larger than any size).
+ */
+export function tensorToNumbers(tensor: Tensor): number[] {
+  if (isFloatType(tensor.dataType)) return Array.from(tensorToFloat32(tensor));
+  if (!isIntegerType(tensor.dataType)) throw wrongType('numbers', tensor);
+  const { buffer } = aligned(tensor);
+  switch (tensor.dataType) {
+    case 'int64':
+      return Array.from(new BigInt64Array(buffer), Number);
+    case 'uint64':
+      return Array.from(new BigUint64Array(buffer), Number);
+    case 'int32':
+      return Array.from(new Int32Array(buffer));
+    case 'uint32':
+      return Array.from(new Uint32Array(buffer));
+    case 'int16':
+      return Array.from(new Int16Array(buffer));
+    case 'uint16':
+      return Array.from(new Uint16Array(buffer));
+    case 'int8':
+      return Array.from(new Int8Array(buffer));
+    default:
+      return Array.from(new Uint8Array(buffer));
+  }
+}
+
+/**
+ * A tensor with new values. With `like` its element type is kept (values are rounded to nearest even in half
+ * precision), and so is everything else its message carries; without, it is a plain float32 tensor.
+ * `data` is copied. ERR_SHAPE when its length is not the product of `dims`.
+ */
+export function float32Tensor(name: string, dims: readonly number[], data: ArrayLike<number>, like?: Tensor): Tensor {
+  const count = elementCount(dims);
+  if (data.length !== count)
+    throw expected(
+      'ERR_SHAPE',
+      `${count} values of shape [${dims.join(', ')}]`,
+      `tensor "${name}"`,
+      `${data.length} values`,
+    );
+  const dataType = like?.dataType ?? 'float32';
+  if (like !== undefined && !isFloatType(dataType)) throw wrongType('floating-point elements', like);
+  return fromTypedArray(name, dims, dataType, encodeFloats(data, dataType), like);
+}
+
+function encodeFloats(data: ArrayLike<number>, dataType: DataType): ArrayBufferView {
+  if (dataType === 'float64') return Float64Array.from(data);
+  if (dataType === 'float16' || dataType === 'bfloat16') return encodeHalf(data, dataType);
+  return Float32Array.from(data);
+}
+
+/** A vector, or with empty `dims` a scalar, of int64 values. */
+export function int64Tensor(name: string, dims: readonly number[], values: readonly number[], like?: Tensor): Tensor {
+  if (values.length !== elementCount(dims))
+    throw expected('ERR_SHAPE', `${elementCount(dims)} values`, `tensor "${name}"`, `${values.length} values`);
+  return fromTypedArray(name, dims, 'int64', BigInt64Array.from(values, BigInt), like);
+}
+
+/** A tensor from raw little-endian row-major bytes, which are kept, not copied. */
+export function rawTensor(
+  name: string,
+  dims: readonly number[],
+  dataType: DataType,
+  bytes: Uint8Array,
+  like?: Tensor,
+): Tensor {
+  const byteLength = elementCount(dims) * requireSize(dataType, name);
+  if (bytes.length !== byteLength)
+    throw expected('ERR_SHAPE', `${byteLength} bytes`, `tensor "${name}"`, `${bytes.length} bytes`);
+  return { name, dataType, dims, byteLength, bytes: () => bytes, origin: like?.origin };
+}
+
+/**
+ * The tensor with only the given indices along one axis, in the given order; any element type, bytes are moved
+ * as they are. Other fields of its message are kept.
+ */
+export function selectAlongAxis(tensor: Tensor, axis: number, indices: readonly number[]): Tensor {
+  const length = tensor.dims[axis];
+  if (length === undefined)
+    throw expected('ERR_SHAPE', `an axis below ${tensor.dims.length}`, `tensor "${tensor.name}"`, axis);
+  const outside = indices.find((index) => !Number.isInteger(index) || index < 0 || index >= length);
+  if (outside !== undefined)
+    throw expected('ERR_SHAPE', `indices 0..${length - 1} on axis ${axis}`, `tensor "${tensor.name}"`, outside);
+  const dims = tensor.dims.map((dim, position) => (position === axis ? indices.length : dim));
+  const source = tensor.bytes();
+  const inner = elementCount(tensor.dims.slice(axis + 1)) * requireSize(tensor.dataType, tensor.name);
+  const outer = elementCount(tensor.dims.slice(0, axis));
+  const bytes = new Uint8Array(outer * indices.length * inner);
+  let at = 0;
+  for (let block = 0; block < outer; block += 1)
+    for (const index of indices) {
+      const start = (block * length + index) * inner;
+      bytes.set(source.subarray(start, start + inner), at);
+      at += inner;
+    }
+  return rawTensor(tensor.name, dims, tensor.dataType, bytes, tensor);
+}
+
+function fromTypedArray(
+  name: string,
+  dims: readonly number[],
+  dataType: DataType,
+  values: ArrayBufferView,
+  like: Tensor | undefined,
+): Tensor {
+  return rawTensor(name, dims, dataType, new Uint8Array(values.buffer, values.byteOffset, values.byteLength), like);
+}
+
+function requireSize(dataType: DataType, name: string): number {
+  const size = elementSize(dataType);
+  if (size === undefined) throw expected('ERR_MODEL_UNSUPPORTED', 'a plain element type', `tensor "${name}"`, dataType);
+  return size;
+}
+
+/** A private copy of the bytes: raw data inside a file is rarely aligned to its element size. */
+function aligned(tensor: Tensor): { readonly buffer: ArrayBuffer } {
+  const bytes = tensor.bytes();
+  const copy = new ArrayBuffer(bytes.length);
+  new Uint8Array(copy).set(bytes);
+  return { buffer: copy };
+}
+
+function wrongType(what: string, tensor: Tensor) {
+  return expected('ERR_MODEL_UNSUPPORTED', what, `tensor "${tensor.name}"`, tensor.dataType);
+}
