@@ -1,4 +1,5 @@
-import { bell, between, pick, randomStream, unitVector, type RandomStream } from './renderedRandom';
+import type { Random } from '../../random';
+import { bell, between, sampleRandom, unitVector } from './renderedRandom';
 import { checker, randomShape, SHAPE_NAMES, stripes, type InsideTest } from './renderedShapes';
 
 export type RenderedSplit = 'train' | 'calibration' | 'test';
@@ -7,20 +8,16 @@ export type RenderedSplit = 'train' | 'calibration' | 'test';
 export const RENDERED_SIDE = 32;
 export const RENDERED_CLASS_NAMES: readonly string[] = SHAPE_NAMES;
 
-/** Each split has its own word of the random key, so that no sample of one can be a sample of another. */
-const SPLIT_KEY: Readonly<Record<RenderedSplit, number>> = {
-  train: 0x7472616e,
-  calibration: 0x63616c69,
-  test: 0x74657374,
-};
+const SPLITS: readonly RenderedSplit[] = ['train', 'calibration', 'test'];
 
-/** Sub-pixel positions per axis at which a pixel asks whether it lies inside a shape. */
-const SUPERSAMPLING = 3;
+/** Sub-pixel positions, along each axis, at which a pixel asks whether it lies inside a shape. */
+const SUB_PIXELS = [1 / 6, 1 / 2, 5 / 6] as const;
+const HITS_PER_PIXEL = SUB_PIXELS.length * SUB_PIXELS.length;
 const PIXELS = RENDERED_SIDE * RENDERED_SIDE;
 
 type Colour = readonly [red: number, green: number, blue: number];
 
-/** Where a shape lies: centre and radius in pixels, its u axis as a unit vector, and the stretch along v. */
+/** Where a shape lies: centre and radius in pixels, its u axis as a unit vector, and the stretch along v (at most 1). */
 interface Placement {
   readonly centreX: number;
   readonly centreY: number;
@@ -48,11 +45,11 @@ export function renderedLabel(index: number): number {
  * The same arguments give the same bytes on every engine: only integer operations, + − × ÷, floor and square root
  * are used, all of which IEEE 754 and ECMAScript define to the bit.
  *
- * @param index 0 to 2³² − 1
- * @param seed 0 to 2³² − 1
+ * @param index 0 to RENDERED_LIMIT − 1
+ * @param seed any integer
  */
 export function renderSample(split: RenderedSplit, index: number, seed: number): RenderedSample {
-  const random = randomStream([seed, SPLIT_KEY[split], index]);
+  const random = sampleRandom(seed, SPLITS.indexOf(split), index);
   const label = renderedLabel(index);
   const canvas = new Float64Array(PIXELS * 3);
 
@@ -60,22 +57,22 @@ export function renderSample(split: RenderedSplit, index: number, seed: number):
   const shapeColour = contrastingColour(random, backgroundColour);
   paintBackground(canvas, backgroundColour, random);
 
-  const distractors = pick(random, 4);
+  const distractors = random.integer(4);
   for (let count = 0; count < distractors; count++) paintDistractor(canvas, random);
 
   const placement = randomPlacement(random);
   const shape = randomShape(SHAPE_NAMES[label] ?? 'disk', random);
   paintShape(canvas, shape, placement, shapeColour, between(random, 0.7, 1), random);
 
-  if (random() < 0.5) paintOccluder(canvas, placement, random);
+  if (random.uniform() < 0.5) paintOccluder(canvas, placement, random);
   return { label, pixels: develop(canvas, random) };
 }
 
-function randomColour(random: RandomStream): Colour {
-  return [random(), random(), random()];
+function randomColour(random: Random): Colour {
+  return [random.uniform(), random.uniform(), random.uniform()];
 }
 
-function contrastingColour(random: RandomStream, from: Colour): Colour {
+function contrastingColour(random: Random, from: Colour): Colour {
   for (;;) {
     const colour = randomColour(random);
     if (difference(colour, from) >= 0.65) return colour;
@@ -87,7 +84,7 @@ function difference(left: Colour, right: Colour): number {
   return Math.abs(left[0] - right[0]) + Math.abs(left[1] - right[1]) + Math.abs(left[2] - right[2]);
 }
 
-function randomPlacement(random: RandomStream): Placement {
+function randomPlacement(random: Random): Placement {
   const radius = between(random, 7, 13);
   const slack = RENDERED_SIDE / 2 - radius * 0.9;
   return {
@@ -100,13 +97,13 @@ function randomPlacement(random: RandomStream): Placement {
 }
 
 /** A slope between two shades, smooth patches, and in many images a faint regular texture. */
-function paintBackground(canvas: Float64Array, colour: Colour, random: RandomStream): void {
+function paintBackground(canvas: Float64Array, colour: Colour, random: Random): void {
   const [slopeX, slopeY] = unitVector(random);
   const slope = between(random, 0, 0.35) / RENDERED_SIDE;
   const patches = smoothField(random);
   const patchStrength = between(random, 0.05, 0.35);
   const tint = randomColour(random);
-  const texture = random() < 0.45 ? randomTexture(random) : undefined;
+  const texture = random.uniform() < 0.45 ? randomTexture(random) : undefined;
   const textureStrength = between(random, 0.05, 0.18);
 
   for (let y = 0; y < RENDERED_SIDE; y++) {
@@ -125,18 +122,21 @@ function paintBackground(canvas: Float64Array, colour: Colour, random: RandomStr
 }
 
 /** Stripes or a checker over the whole image, so that texture alone does not tell those classes from the others. */
-function randomTexture(random: RandomStream): InsideTest {
+function randomTexture(random: Random): InsideTest {
   const [axisX, axisY] = unitVector(random);
   const frequency = 1 / between(random, 4, 10);
-  const texture = random() < 0.5 ? stripes(frequency, random()) : checker(frequency, random(), random());
+  const texture =
+    random.uniform() < 0.5
+      ? stripes(frequency, random.uniform())
+      : checker(frequency, random.uniform(), random.uniform());
   return (x, y) => texture(x * axisX + y * axisY, y * axisX - x * axisY);
 }
 
 /** Bilinear interpolation of a 6 × 6 grid of random values, [PIXELS], each 0 to 1. */
-function smoothField(random: RandomStream): Float64Array {
+function smoothField(random: Random): Float64Array {
   const knots = 6;
   const grid = new Float64Array(knots * knots);
-  for (let knot = 0; knot < grid.length; knot++) grid[knot] = random();
+  for (let knot = 0; knot < grid.length; knot++) grid[knot] = random.uniform();
 
   const field = new Float64Array(PIXELS);
   const step = (knots - 1) / RENDERED_SIDE;
@@ -160,7 +160,7 @@ function lerp(from: number, to: number, fraction: number): number {
 }
 
 /** A small piece of some kind anywhere in the image: dots, bars and corners that belong to no class. */
-function paintDistractor(canvas: Float64Array, random: RandomStream): void {
+function paintDistractor(canvas: Float64Array, random: Random): void {
   const placement: Placement = {
     centreX: between(random, 0, RENDERED_SIDE),
     centreY: between(random, 0, RENDERED_SIDE),
@@ -168,23 +168,24 @@ function paintDistractor(canvas: Float64Array, random: RandomStream): void {
     axis: unitVector(random),
     stretch: between(random, 0.25, 1),
   };
-  const kind = (['disk', 'square', 'triangle', 'cross'] as const)[pick(random, 4)] ?? 'disk';
+  const kind = (['disk', 'square', 'triangle', 'cross'] as const)[random.integer(4)] ?? 'disk';
   paintShape(canvas, randomShape(kind, random), placement, randomColour(random), between(random, 0.5, 1), random);
 }
 
 /** A bar that crosses the shape off its centre. */
-function paintOccluder(canvas: Float64Array, target: Placement, random: RandomStream): void {
+function paintOccluder(canvas: Float64Array, target: Placement, random: Random): void {
   const [awayX, awayY] = unitVector(random);
   const distance = target.radius * between(random, 0.25, 0.95);
   const halfWidth = target.radius * between(random, 0.1, 0.28);
-  const length = target.radius * 2;
-  const bar: InsideTest = (u, v) => u * length <= halfWidth && u * length >= -halfWidth && v <= 1 && v >= -1;
+  const radius = target.radius * 2;
+  const stretch = halfWidth / radius;
+  const bar: InsideTest = (u, v) => v <= 1 && v >= -1 && u * u + v * v * stretch * stretch <= 1;
   const placement: Placement = {
     centreX: target.centreX + awayX * distance,
     centreY: target.centreY + awayY * distance,
-    radius: length,
-    axis: [awayX, awayY],
-    stretch: 1,
+    radius,
+    axis: [-awayY, awayX],
+    stretch,
   };
   paintShape(canvas, bar, placement, randomColour(random), between(random, 0.75, 1), random);
 }
@@ -196,28 +197,33 @@ function paintShape(
   placement: Placement,
   colour: Colour,
   opacity: number,
-  random: RandomStream,
+  random: Random,
 ): void {
   const { centreX, centreY, radius, stretch } = placement;
   const [axisX, axisY] = placement.axis;
   const shading = between(random, -0.15, 0.15);
   const perU = 1 / radius;
   const perV = 1 / (radius * stretch);
-  const left = Math.max(0, Math.floor(centreX - radius));
-  const right = Math.min(RENDERED_SIDE - 1, Math.floor(centreX + radius));
-  const top = Math.max(0, Math.floor(centreY - radius));
-  const bottom = Math.min(RENDERED_SIDE - 1, Math.floor(centreY + radius));
+  // A shape lies in the circle of its radius and in the box that its stretch leaves of it.
+  const reachX = radius * Math.min(1, Math.abs(axisX) + Math.abs(axisY) * stretch);
+  const reachY = radius * Math.min(1, Math.abs(axisY) + Math.abs(axisX) * stretch);
+  const left = Math.max(0, Math.floor(centreX - reachX));
+  const right = Math.min(RENDERED_SIDE - 1, Math.floor(centreX + reachX));
+  const top = Math.max(0, Math.floor(centreY - reachY));
+  const bottom = Math.min(RENDERED_SIDE - 1, Math.floor(centreY + reachY));
 
   for (let y = top; y <= bottom; y++) {
     for (let x = left; x <= right; x++) {
       let hits = 0;
-      for (let sub = 0; sub < SUPERSAMPLING * SUPERSAMPLING; sub++) {
-        const dx = x + ((sub % SUPERSAMPLING) + 0.5) / SUPERSAMPLING - centreX;
-        const dy = y + (Math.floor(sub / SUPERSAMPLING) + 0.5) / SUPERSAMPLING - centreY;
-        if (inside((dx * axisX + dy * axisY) * perU, (dy * axisX - dx * axisY) * perV)) hits++;
+      for (const subY of SUB_PIXELS) {
+        const dy = y + subY - centreY;
+        for (const subX of SUB_PIXELS) {
+          const dx = x + subX - centreX;
+          if (inside((dx * axisX + dy * axisY) * perU, (dy * axisX - dx * axisY) * perV)) hits++;
+        }
       }
       if (hits === 0) continue;
-      const blend = (opacity * hits) / (SUPERSAMPLING * SUPERSAMPLING);
+      const blend = (opacity * hits) / HITS_PER_PIXEL;
       const shade = shading * ((x - centreX) * axisX + (y - centreY) * axisY) * perU;
       const at = (y * RENDERED_SIDE + x) * 3;
       for (let channel = 0; channel < 3; channel++) {
@@ -228,7 +234,7 @@ function paintShape(
 }
 
 /** Exposure and noise of a camera, then 8 bits. */
-function develop(canvas: Float64Array, random: RandomStream): Uint8Array {
+function develop(canvas: Float64Array, random: Random): Uint8Array {
   const gain = between(random, 0.75, 1.15);
   const offset = between(random, -0.08, 0.08);
   const noise = between(random, 0.01, 0.08);

@@ -1,51 +1,19 @@
-/** Numbers in [0, 1) with 32 random bits. Every call advances the stream. */
-export type RandomStream = () => number;
+import { createRandom, type Random } from '../../random';
 
-/**
- * A stream of uniform numbers that is the same on every engine: Chris Doty-Humphrey's sfc32 (from PractRand), which
- * needs 32-bit integer addition, shifts and exclusive-or only. The three words of the key enter the state unhashed,
- * so two different keys never share a state.
- *
- * @param key three unsigned 32-bit integers
+/*
+ * The draws that a picture needs. All of them follow from the seeded source by integer operations, + − × ÷ and square
+ * root, which are exact to the bit on every engine; `Random.normal` is not used because logarithms are not.
  */
-export function randomStream(key: readonly [number, number, number]): RandomStream {
-  let a = key[0] | 0;
-  let b = key[1] | 0;
-  let c = key[2] | 0;
-  let counter = 1;
 
-  const next = (): number => {
-    const output = (a + b + counter) | 0;
-    counter = (counter + 1) | 0;
-    a = b ^ (b >>> 9);
-    b = (c + (c << 3)) | 0;
-    c = ((c << 21) | (c >>> 11)) + output;
-    c |= 0;
-    return (output >>> 0) / 4294967296;
-  };
-
-  // The generator's author discards this many to spread the key over the whole state.
-  for (let round = 0; round < 15; round++) next();
-  return next;
+export function between(random: Random, low: number, high: number): number {
+  return low + (high - low) * random.uniform();
 }
 
-export function between(random: RandomStream, low: number, high: number): number {
-  return low + (high - low) * random();
-}
-
-/** A whole number from 0 to `count` − 1. */
-export function pick(random: RandomStream, count: number): number {
-  return Math.floor(random() * count);
-}
-
-/**
- * A direction, uniform on the unit circle. Rejection in the disk and one square root (which IEEE 754 rounds
- * correctly) replace sine and cosine, whose last bits differ between engines.
- */
-export function unitVector(random: RandomStream): readonly [x: number, y: number] {
+/** A direction, uniform on the unit circle: rejection in the disk replaces sine and cosine. */
+export function unitVector(random: Random): readonly [x: number, y: number] {
   for (;;) {
-    const x = 2 * random() - 1;
-    const y = 2 * random() - 1;
+    const x = 2 * random.uniform() - 1;
+    const y = 2 * random.uniform() - 1;
     const lengthSquared = x * x + y * y;
     if (lengthSquared > 1 || lengthSquared < 1e-4) continue;
     const length = Math.sqrt(lengthSquared);
@@ -53,7 +21,36 @@ export function unitVector(random: RandomStream): readonly [x: number, y: number
   }
 }
 
-/** Roughly normal, mean 0, variance 1: the sum of four uniform numbers, so bounded by ±3.5. */
-export function bell(random: RandomStream): number {
-  return (random() + random() + random() + random() - 2) * 1.7320508075688772;
+/** Mean and standard deviation of the sum of four bytes. */
+const BYTES_MEAN = 510;
+const BYTES_DEVIATION = 147.79828144205964;
+
+/** Roughly normal with mean 0 and variance 1, bounded by ±3.5: the sum of the four bytes of one draw. */
+export function bell(random: Random): number {
+  const word = random.integer(4294967296);
+  const sum = (word & 255) + ((word >>> 8) & 255) + ((word >>> 16) & 255) + (word >>> 24);
+  return (sum - BYTES_MEAN) / BYTES_DEVIATION;
+}
+
+/** Most samples that one split can have. */
+export const RENDERED_LIMIT = 2 ** 21;
+
+/**
+ * The random source of one sample. Each stream of a seed has a key of its own, and key and index fill disjoint bits of
+ * the sample's seed, so no two samples of any streams of one seed share it.
+ *
+ * @param seed any integer
+ * @param stream 0, 1, 2, …
+ * @param index 0 to RENDERED_LIMIT − 1
+ */
+export function sampleRandom(seed: number, stream: number, index: number): Random {
+  const keys = createRandom(seed);
+  const taken = new Set<number>();
+  let key = keys.integer(4294967296);
+  while (taken.size < stream) {
+    taken.add(key);
+    do key = keys.integer(4294967296);
+    while (taken.has(key));
+  }
+  return createRandom(key * RENDERED_LIMIT + index);
 }

@@ -1,4 +1,5 @@
-import { between, pick, type RandomStream } from './renderedRandom';
+import type { Random } from '../../random';
+import { between } from './renderedRandom';
 
 /** Whether a point of the shape's own frame belongs to it. Every shape lies within the unit circle. */
 export type InsideTest = (u: number, v: number) => boolean;
@@ -30,7 +31,7 @@ const PENTAGON_NORMALS = [
 ] as const;
 
 /** A shape of the named class with its free proportions drawn from `random`. */
-export function randomShape(name: ShapeName, random: RandomStream): InsideTest {
+export function randomShape(name: ShapeName, random: Random): InsideTest {
   switch (name) {
     case 'disk':
       return (u, v) => u * u + v * v <= 1;
@@ -49,15 +50,15 @@ export function randomShape(name: ShapeName, random: RandomStream): InsideTest {
     case 'crescent':
       return crescent(between(random, 0.45, 0.6), between(random, 0.75, 0.9));
     case 'stripes':
-      return within(randomOutline(random), stripes(between(random, 1.3, 2.1), random()));
+      return within(randomOutline(random), stripes(between(random, 1.3, 2.1), random.uniform()));
     case 'checker':
-      return within(randomOutline(random), checker(between(random, 1.2, 1.8), random(), random()));
+      return within(randomOutline(random), checker(between(random, 1.2, 1.8), random.uniform(), random.uniform()));
   }
 }
 
 /** Outline of a patch, which says nothing about the texture that fills it. */
-function randomOutline(random: RandomStream): InsideTest {
-  const choice = pick(random, 3);
+function randomOutline(random: Random): InsideTest {
+  const choice = random.integer(3);
   if (choice === 0) return (u, v) => u * u + v * v <= 1;
   if (choice === 1) return (u, v) => u <= 0.8 && u >= -0.8 && v <= 0.8 && v >= -0.8;
   return hexagon;
