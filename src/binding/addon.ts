@@ -1,7 +1,8 @@
 /**
- * The native surface as types: what `onnx_sieve.node` exports. Every array is caller-owned and used in place, never
- * copied; it must not be written, resized or transferred until the promise settles. Arrays may lie on a
- * SharedArrayBuffer. The computations themselves are documented in native/include/sieve/sieve.h.
+ * The native surface as types: what `onnx_sieve.node` exports. Arrays are caller-owned. Float arrays are used in place,
+ * never copied: they must not be written, resized or transferred until the promise settles. Int32Arrays that are read
+ * (labels, indices) are copied when the call is made. Arrays may lie on a SharedArrayBuffer. The computations
+ * themselves are documented in native/include/sieve/sieve.h.
  *
  * Wrong types throw a TypeError, wrong sizes a RangeError, both synchronously and with a `code` of src/errors.ts.
  * What the core refuses rejects with an Error whose `name` is "SieveError", with `code`, `row` (-1: none) and `status`.
@@ -121,7 +122,8 @@ export interface NativeBatch {
   readonly sampleStride: number;
 }
 
-export interface NativeRidgeProblem {
+/** A least-squares problem: moments of `regressors` (the constant is the last) and `outputs`. */
+export interface NativeProblem {
   /** [regressors, regressors] */
   readonly gram: Float64Array;
   /** [regressors, outputs] */
@@ -130,6 +132,9 @@ export interface NativeRidgeProblem {
   readonly targetSquare: Float64Array;
   readonly regressors: number;
   readonly outputs: number;
+}
+
+export interface NativeRidgeProblem extends NativeProblem {
   /** Regressors that may be used, ascending. */
   readonly active: Int32Array;
   readonly ridge: number;
@@ -137,15 +142,7 @@ export interface NativeRidgeProblem {
   readonly prior?: Float64Array;
 }
 
-export interface NativeEliminationProblem {
-  /** [regressors, regressors] */
-  readonly gram: Float64Array;
-  /** [regressors, outputs] */
-  readonly cross: Float64Array;
-  /** [outputs] */
-  readonly targetSquare: Float64Array;
-  readonly regressors: number;
-  readonly outputs: number;
+export interface NativeEliminationProblem extends NativeProblem {
   /** Unit u owns the regressors members[offsets[u]] .. members[offsets[u + 1] - 1]. */
   readonly members: Int32Array;
   /** [units + 1] */
@@ -243,6 +240,8 @@ export interface NativeAddon {
     residual: Float64Array,
     run: NativeRun,
   ): Promise<void>;
+  /** weights: [regressors, outputs]; residual: [outputs]. */
+  momentsResidual(problem: NativeProblem, weights: Float64Array, residual: Float64Array, run: NativeRun): Promise<void>;
   /** order, errorAfter: [units], first removed first. */
   eliminateUnits(
     problems: readonly NativeEliminationProblem[],
