@@ -60,6 +60,12 @@ export function printable(text: string): string {
     .replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`);
 }
 
+/** Long names keep their end, which is what tells one layer from another. */
+export function shorten(text: string, length: number): string {
+  const characters = [...text];
+  return characters.length <= length ? text : `…${characters.slice(characters.length - length + 1).join('')}`;
+}
+
 function scaled(value: number, base: number, units: readonly string[]): string {
   let power = 0;
   let rest = value;

@@ -1,3 +1,4 @@
+import { shorten } from '../format';
 import type { ReportedLayer } from '../types';
 import { html, nothing } from './markup';
 import type { Html } from './markup';
@@ -129,12 +130,6 @@ export function separationCurves(layers: readonly ReportedLayer[]): Html {
     <path class="si" d="${path((layer) => layer.si)}" />
     ${marks}
   </svg>`;
-}
-
-/** Long names keep their end, which is what tells one layer from another. */
-export function shorten(text: string, length: number): string {
-  const characters = [...text];
-  return characters.length <= length ? text : `…${characters.slice(characters.length - length + 1).join('')}`;
 }
 
 function round(value: number): number {

@@ -1,0 +1,108 @@
+import { MultiBar, Presets } from 'cli-progress';
+import type { SingleBar } from 'cli-progress';
+import { formatSeconds, printable } from '../report/format';
+import type { ProgressEvent } from '../types';
+import type { TextStream } from './output';
+
+/** Shows how far a verb is. `stop` must be called before anything else is printed and before the process ends. */
+export interface Progress {
+  readonly onProgress: (event: ProgressEvent) => void;
+  readonly onMessage: (text: string) => void;
+  readonly stop: () => void;
+}
+
+/** Bars where a person watches, plain lines where the output is kept, nothing with `quiet`. */
+export function createProgress(stream: TextStream & NodeJS.WritableStream, quiet: boolean): Progress {
+  if (quiet) return { onProgress: () => undefined, onMessage: () => undefined, stop: () => undefined };
+  return stream.isTTY === true ? createBars(stream) : createLines(stream);
+}
+
+const LINE_STEP = 0.1;
+const LINE_PAUSE_MS = 1000;
+
+/**
+ * One line when a stage begins and one when it ends; between them one every tenth, at most one a second. A stage
+ * that begins anew (the same pass over another part) counts on without a line of its own.
+ */
+export function createLines(stream: TextStream, now: () => number = () => performance.now()): Progress {
+  interface Stage {
+    readonly startedMs: number;
+    printed: number;
+    ended: boolean;
+  }
+  const stages = new Map<string, Stage>();
+  let lastLineMs = Number.NEGATIVE_INFINITY;
+  const line = (text: string): void => {
+    lastLineMs = now();
+    stream.write(`${printable(text)}\n`);
+  };
+  return {
+    onProgress: ({ stage, fraction, message }) => {
+      const known = stages.get(stage);
+      const detail = message === undefined ? '' : ` (${message})`;
+      if (known === undefined) {
+        stages.set(stage, { startedMs: now(), printed: fraction, ended: fraction >= 1 });
+        line(`${stage}${detail}${fraction >= 1 ? ': done' : ''}`);
+        return;
+      }
+      if (fraction < known.printed) known.printed = fraction;
+      const due = fraction >= known.printed + LINE_STEP && now() - lastLineMs >= LINE_PAUSE_MS;
+      if (fraction >= 1 && !known.ended) {
+        known.ended = true;
+        line(`${stage}: done after ${formatSeconds((now() - known.startedMs) / 1000)}`);
+      } else if (fraction < 1 && due) {
+        known.printed = fraction;
+        line(`${stage}: ${Math.floor(100 * fraction)} %${detail}`);
+      }
+    },
+    onMessage: line,
+    stop: () => undefined,
+  };
+}
+
+function createBars(stream: NodeJS.WritableStream): Progress {
+  const bars = new MultiBar(
+    {
+      stream,
+      format: '{bar} {percentage}% {stage} {detail}',
+      barsize: 24,
+      hideCursor: true,
+      clearOnComplete: true,
+      stopOnComplete: false,
+      // Interruption is handled in one place, for every verb.
+      gracefulExit: false,
+      fps: 10,
+    },
+    Presets.shades_classic,
+  );
+  let current: { readonly stage: string; readonly bar: SingleBar; readonly startedMs: number } | undefined;
+  const finish = (): void => {
+    if (current === undefined) return;
+    const seconds = (performance.now() - current.startedMs) / 1000;
+    bars.remove(current.bar);
+    if (seconds >= 0.5) bars.log(`✓ ${current.stage} ${formatSeconds(seconds)}\n`);
+    current = undefined;
+  };
+  return {
+    onProgress: (event) => {
+      const stage = printable(event.stage);
+      const payload = { stage, detail: printable(event.message ?? '') };
+      if (current?.stage !== stage) {
+        finish();
+        current = { stage, bar: bars.create(1, 0, payload), startedMs: performance.now() };
+      }
+      current.bar.update(event.fraction, payload);
+    },
+    onMessage: (text) => {
+      const line = `${printable(text)}\n`;
+      // Without a bar nothing would redraw, and what was logged would wait.
+      if (current === undefined) stream.write(line);
+      else bars.log(line);
+    },
+    stop: () => {
+      finish();
+      bars.update();
+      bars.stop();
+    },
+  };
+}
