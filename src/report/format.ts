@@ -34,6 +34,11 @@ export function formatRatio(value: number): string {
   return Number.isFinite(value) ? `${value.toFixed(2)}×` : '–';
 }
 
+/** An index in [0, 1] with three digits: 0.25 → "0.250". */
+export function formatIndex(value: number): string {
+  return Number.isFinite(value) ? value.toFixed(3) : '–';
+}
+
 /** Three significant digits for small values, whole numbers for large ones. */
 export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return '–';

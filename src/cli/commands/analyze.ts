@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import type { AnalyzedLayer, AnalyzeOptions, AnalyzeResult } from '../../compress/api';
-import { formatCount, shorten } from '../../report/format';
+import { formatCount, formatIndex, shorten } from '../../report/format';
 import { addDataOptions, readData } from '../dataOptions';
 import type { DataFlags } from '../dataOptions';
 import { addCommonOptions, addRunOptions, readCommon, readRun } from '../options';
@@ -81,9 +81,9 @@ export function renderAnalysis(result: AnalyzeResult, style: Style): string {
       ],
       result.layers.map((layer) => [
         shorten(layer.name, 44),
-        fixed(layer.si),
+        formatIndex(layer.si),
         renderBar(layer.si),
-        fixed(layer.csi),
+        formatIndex(layer.csi),
         renderBar(layer.csi),
         layer.effective ? 'yes' : 'no',
         ...(withFilters ? [filterSummary(layer)] : []),
@@ -101,15 +101,11 @@ export function renderAnalysis(result: AnalyzeResult, style: Style): string {
 function hardestClass({ layers, classNames }: AnalyzeResult): string | undefined {
   const scores = (layers[layers.length - 1]?.perClass ?? []).map((score, id) => ({ score, id }));
   const lowest = scores.filter(({ score }) => Number.isFinite(score)).sort((a, b) => a.score - b.score)[0];
-  return lowest === undefined ? undefined : `${classNames[lowest.id] ?? lowest.id} (SI ${fixed(lowest.score)})`;
+  return lowest === undefined ? undefined : `${classNames[lowest.id] ?? lowest.id} (SI ${formatIndex(lowest.score)})`;
 }
 
 function filterSummary({ filters }: AnalyzedLayer): string {
   if (filters === undefined || filters.si.length === 0) return '';
   const sorted = [...filters.si].sort((a, b) => b - a);
-  return `${fixed(sorted[0]!)} ${fixed(sorted[Math.floor(sorted.length / 2)]!)} (${sorted.length})`;
-}
-
-function fixed(value: number): string {
-  return Number.isFinite(value) ? value.toFixed(3) : '–';
+  return `${formatIndex(sorted[0]!)} ${formatIndex(sorted[Math.floor(sorted.length / 2)]!)} (${sorted.length})`;
 }

@@ -1,4 +1,4 @@
-import { shorten } from '../format';
+import { formatIndex, shorten } from '../format';
 import type { ReportedLayer } from '../types';
 import { html, nothing } from './markup';
 import type { Html } from './markup';
@@ -87,7 +87,7 @@ export function separationCurves(layers: readonly ReportedLayer[]): Html {
       .join(' ');
   const marks = layers.map((layer, i) => {
     const idle = layer.effective ? '' : ' idle-mark';
-    const title = `${i}: ${layer.name}: SI ${layer.si.toFixed(3)}, CSI ${layer.csi.toFixed(3)}${layer.effective ? '' : ', raises neither'}`;
+    const title = `${i}: ${layer.name}: SI ${formatIndex(layer.si)}, CSI ${formatIndex(layer.csi)}${layer.effective ? '' : ', raises neither'}`;
     return html`<g>
       <title>${title}</title>
       ${Number.isFinite(layer.si) ? html`<circle class="si-mark${idle}" cx="${x(i)}" cy="${y(layer.si)}" r="3.5" />` : nothing}
@@ -119,8 +119,8 @@ export function separationCurves(layers: readonly ReportedLayer[]): Html {
   >
     <title id="curve-title">Separation Index and Center-based Separation Index of every cut point</title>
     <desc id="curve-description">
-      SI goes from ${first.si.toFixed(3)} at ${first.name} to ${last.si.toFixed(3)} at ${last.name}, CSI from
-      ${first.csi.toFixed(3)} to ${last.csi.toFixed(3)}. The table below holds every value.
+      SI goes from ${formatIndex(first.si)} at ${first.name} to ${formatIndex(last.si)} at ${last.name}, CSI from
+      ${formatIndex(first.csi)} to ${formatIndex(last.csi)}. The table below holds every value.
     </desc>
     ${grid} ${ticks}
     <text x="${round(left + (width - left - right) / 2)}" y="${height - 2}" text-anchor="middle">

@@ -1,6 +1,7 @@
 import {
   formatBytes,
   formatCount,
+  formatIndex,
   formatNumber,
   formatPercent,
   formatPoints,
@@ -160,8 +161,8 @@ function separation(context: ReportContext): Html {
         layers.map((layer, i) => [
           String(i),
           layer.name,
-          fixed(layer.si),
-          fixed(layer.csi),
+          formatIndex(layer.si),
+          formatIndex(layer.csi),
           layer.effective ? 'yes' : 'no',
         ]),
       )}
@@ -326,10 +327,6 @@ function table(columns: readonly Column[], rows: readonly (readonly string[])[])
       </tbody>
     </table>
   </div>`;
-}
-
-function fixed(value: number): string {
-  return Number.isFinite(value) ? value.toFixed(3) : '–';
 }
 
 function isoMinute(date: Date): string {
