@@ -116,7 +116,7 @@ async function run({ feeds, outputs }: RunRequest): Promise<RunResult> {
   const names = outputs.length > 0 ? outputs : numericOutputs(opened);
   const results = await execute(opened, runtimeFeeds(opened, feeds), names);
   const tensors: FeedMessage[] = [];
-  for (const name of names) tensors.push(fromRuntimeTensor(name, results[name]! as Tensor));
+  for (const name of names) tensors.push(fromRuntimeTensor(name, results[name]!));
   return { tensors };
 }
 

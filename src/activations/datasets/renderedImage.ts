@@ -62,9 +62,9 @@ export function renderSample(split: RenderedSplit, index: number, seed: number):
 
   const placement = randomPlacement(random);
   const shape = randomShape(SHAPE_NAMES[label] ?? 'disk', random);
-  paintShape(canvas, shape, placement, shapeColour, between(random, 0.7, 1), random);
+  paintShape(canvas, shape, placement, shapeColour, between(random, 0.6, 1), random);
 
-  if (random.uniform() < 0.5) paintOccluder(canvas, placement, random);
+  if (random.uniform() < 0.6) paintOccluder(canvas, placement, random);
   return { label, pixels: develop(canvas, random) };
 }
 
@@ -75,7 +75,7 @@ function randomColour(random: Random): Colour {
 function contrastingColour(random: Random, from: Colour): Colour {
   for (;;) {
     const colour = randomColour(random);
-    if (difference(colour, from) >= 0.65) return colour;
+    if (difference(colour, from) >= 0.5) return colour;
   }
 }
 
@@ -85,7 +85,7 @@ function difference(left: Colour, right: Colour): number {
 }
 
 function randomPlacement(random: Random): Placement {
-  const radius = between(random, 7, 13);
+  const radius = between(random, 5.5, 12);
   const slack = RENDERED_SIDE / 2 - radius * 0.9;
   return {
     centreX: RENDERED_SIDE / 2 + between(random, -slack, slack),
@@ -101,10 +101,10 @@ function paintBackground(canvas: Float64Array, colour: Colour, random: Random): 
   const [slopeX, slopeY] = unitVector(random);
   const slope = between(random, 0, 0.35) / RENDERED_SIDE;
   const patches = smoothField(random);
-  const patchStrength = between(random, 0.05, 0.35);
+  const patchStrength = between(random, 0.05, 0.4);
   const tint = randomColour(random);
-  const texture = random.uniform() < 0.45 ? randomTexture(random) : undefined;
-  const textureStrength = between(random, 0.05, 0.18);
+  const texture = random.uniform() < 0.5 ? randomTexture(random) : undefined;
+  const textureStrength = between(random, 0.05, 0.22);
 
   for (let y = 0; y < RENDERED_SIDE; y++) {
     for (let x = 0; x < RENDERED_SIDE; x++) {
@@ -176,7 +176,7 @@ function paintDistractor(canvas: Float64Array, random: Random): void {
 function paintOccluder(canvas: Float64Array, target: Placement, random: Random): void {
   const [awayX, awayY] = unitVector(random);
   const distance = target.radius * between(random, 0.25, 0.95);
-  const halfWidth = target.radius * between(random, 0.1, 0.28);
+  const halfWidth = target.radius * between(random, 0.12, 0.32);
   const radius = target.radius * 2;
   const stretch = halfWidth / radius;
   const bar: InsideTest = (u, v) => v <= 1 && v >= -1 && u * u + v * v * stretch * stretch <= 1;
@@ -237,7 +237,7 @@ function paintShape(
 function develop(canvas: Float64Array, random: Random): Uint8Array {
   const gain = between(random, 0.75, 1.15);
   const offset = between(random, -0.08, 0.08);
-  const noise = between(random, 0.01, 0.08);
+  const noise = between(random, 0.01, 0.11);
   const pixels = new Uint8Array(canvas.length);
   for (let at = 0; at < canvas.length; at++) {
     const value = (canvas[at] ?? 0) * gain + offset + noise * bell(random);
