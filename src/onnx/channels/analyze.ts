@@ -1,0 +1,127 @@
+import type { ShapeMap } from '../shapes';
+import type { Model, Node } from '../ir';
+import { createFacts } from './facts';
+import { collectGroups } from './groups';
+import type { LinearUse } from './groups';
+import type { FlowContext, GraphFacts } from './rule';
+import { ruleOf } from './rules';
+import { LINEAR_OPERATORS } from './rules/linear';
+import type { SizeLabel } from './sizes';
+import { isSizeArithmetic, labelOfArithmetic, labelOfShape } from './sizes';
+import type { ChannelLabel, SlotForest } from './slots';
+import { createSlotForest } from './slots';
+import type { ChannelAnalysis } from './types';
+
+/** What one walk over the graph finds out; tensors in the order in which they are defined. */
+interface Walk {
+  readonly forest: SlotForest;
+  readonly labels: Map<string, ChannelLabel>;
+  readonly sizes: Map<string, SizeLabel>;
+  readonly uses: LinearUse[];
+}
+
+/**
+ * Finds the channel groups of a graph: which channels of which tensors can only be removed together, which layers
+ * make them and which read them. A layer's outputs start as slots of their own; each operator's rule says where
+ * they go. What no rule describes, or a rule refuses, freezes the slots that reach it, and so do graph outputs and
+ * tensors that a subgraph reads; the reason names the node.
+ *
+ * Runs in time linear in the nodes and in the channels of all tensors.
+ */
+export function analyzeChannels(model: Model, shapes: ShapeMap): ChannelAnalysis {
+  const facts = createFacts(model, shapes);
+  const walk: Walk = { forest: createSlotForest(), labels: new Map(), sizes: new Map(), uses: [] };
+  for (const node of model.graph.nodes) visit(node, facts, walk);
+  for (const output of model.graph.outputs) {
+    const reason = `"${output.name}" is an output of the graph`;
+    freezeTensor(output.name, reason, walk);
+  }
+  return collectGroups(model.graph, walk);
+}
+
+function visit(node: Node, facts: GraphFacts, walk: Walk): void {
+  for (const attribute of node.attributes.values())
+    if (attribute.kind === 'opaque')
+      for (const name of attribute.references)
+        freezeTensor(name, `${node.opType} "${node.key}" reads "${name}" inside a subgraph`, walk);
+
+  const use: LinearUse | undefined = isLinear(node, facts)
+    ? { node: node.key, produced: [], consumed: [], output: node.outputs[0] ?? '', refusal: undefined }
+    : undefined;
+  const refusal = followSizes(node, facts, walk) ? undefined : followChannels(node, facts, walk, use);
+  if (use !== undefined) walk.uses.push({ ...use, refusal });
+}
+
+/** A product of two computed tensors is no layer: it has no weights. */
+function isLinear(node: Node, facts: GraphFacts): boolean {
+  if (node.domain !== '' || !LINEAR_OPERATORS.has(node.opType)) return false;
+  const weight = node.inputs[1] ?? '';
+  return facts.constant(weight) !== undefined && facts.constant(node.inputs[0] ?? '') === undefined;
+}
+
+/** @returns true where the node only computes sizes, so that no channel flows through it. */
+function followSizes(node: Node, facts: GraphFacts, walk: Walk): boolean {
+  const { labels, sizes } = walk;
+  if (node.opType === 'Shape' && node.domain === '') {
+    const [input = ''] = node.inputs;
+    const label = labels.get(input);
+    const rank = facts.shapeOf(input)?.length;
+    if (label === undefined) return true;
+    if (rank === undefined) freezeTensor(input, `Shape "${node.key}" reads a tensor of unknown rank`, walk);
+    else setOrDelete(sizes, node.outputs[0] ?? '', labelOfShape(node, label.axis, label.slots, rank));
+    return true;
+  }
+  const found = node.inputs.map((name) => sizes.get(name));
+  if (found.every((label) => label === undefined)) return false;
+  if (isSizeArithmetic(node) && node.inputs.every((name) => !labels.has(name))) {
+    setOrDelete(sizes, node.outputs[0] ?? '', labelOfArithmetic(node, found, facts));
+    return true;
+  }
+  const replaceable = labels.has(node.inputs[0] ?? '') ? (ruleOf(node)?.sizeInputs ?? []) : [];
+  for (const [index, name] of node.inputs.entries())
+    if (!replaceable.includes(index))
+      walk.forest.freeze(sizes.get(name)?.slots ?? [], `${describe(node)} computes with their number`);
+  return false;
+}
+
+/** @returns why the slots could not be followed. */
+function followChannels(node: Node, facts: GraphFacts, walk: Walk, use: LinearUse | undefined): string | undefined {
+  const rule = ruleOf(node);
+  if (use === undefined && node.inputs.every((name) => !walk.labels.has(name))) return undefined;
+  const written = new Map<string, ChannelLabel>();
+  const context: FlowContext = {
+    ...facts,
+    label: (tensor) => walk.labels.get(tensor),
+    write(tensor, label) {
+      if (tensor !== undefined && tensor !== '' && label !== undefined) written.set(tensor, label);
+    },
+    fresh: walk.forest.fresh,
+    tie: (first, second) => walk.forest.tie(first, second, `${describe(node)} joins them with channels that are fixed`),
+    freeze: walk.forest.freeze,
+    produces: (slots) => use?.produced.push(...slots),
+    consumes: (slots) => use?.consumed.push(...slots),
+  };
+  const refusal = rule === undefined ? 'is not known' : rule.flow(node, context);
+  if (refusal === undefined) {
+    for (const [tensor, label] of written) walk.labels.set(tensor, label);
+    return undefined;
+  }
+  const reason = `${describe(node)} ${refusal}`;
+  for (const name of node.inputs) freezeTensor(name, reason, walk);
+  return reason;
+}
+
+function freezeTensor(tensor: string, reason: string, walk: Walk): void {
+  walk.forest.freeze(walk.labels.get(tensor)?.slots ?? [], reason);
+  walk.forest.freeze(walk.sizes.get(tensor)?.slots ?? [], reason);
+}
+
+function describe(node: Node): string {
+  const domain = node.domain === '' ? '' : `${node.domain}.`;
+  return `${domain}${node.opType} "${node.key}"`;
+}
+
+function setOrDelete<V>(map: Map<string, V>, key: string, value: V | undefined): void {
+  if (value === undefined) map.delete(key);
+  else map.set(key, value);
+}

@@ -1,0 +1,90 @@
+import type { Node } from '../../ir';
+import type { CutContext, FlowContext, OperatorRule } from '../rule';
+import { withInput } from '../rule';
+import { FIXED } from '../slots';
+
+/** One input, further inputs are scalars or none: every position stays where it is. */
+const UNARY = [
+  ...['Abs', 'Acos', 'Acosh', 'Asin', 'Asinh', 'Atan', 'Atanh', 'Cast', 'Ceil', 'Celu', 'Clip', 'Cos', 'Cosh'],
+  ...['Dropout', 'Elu', 'Erf', 'Exp', 'Floor', 'Gelu', 'HardSigmoid', 'HardSwish', 'Identity', 'IsNaN', 'LeakyRelu'],
+  ...['Log', 'Mish', 'Neg', 'Not', 'Reciprocal', 'Relu', 'Round', 'Selu', 'Shrink', 'Sigmoid', 'Sign', 'Sin', 'Sinh'],
+  ...['Softplus', 'Softsign', 'Sqrt', 'Swish', 'Tan', 'Tanh', 'ThresholdedRelu'],
+];
+
+/** Inputs broadcast against each other by NumPy's rule. */
+const BROADCASTING = [
+  ...['Add', 'And', 'Div', 'Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'Max', 'Mean', 'Min', 'Mod'],
+  ...['Mul', 'Or', 'PRelu', 'Pow', 'Sub', 'Sum', 'Where', 'Xor'],
+];
+
+function flowThroughUnary(node: Node, context: FlowContext): string | undefined {
+  const [input = '', ...others] = node.inputs;
+  if (others.some((name) => context.label(name) !== undefined)) return 'takes channels as one of its parameters';
+  const label = context.label(input);
+  for (const output of node.outputs) context.write(output, label);
+  return undefined;
+}
+
+/**
+ * Positions that meet at one index of the output become one slot. An input of extent 1 along the channel axis (a
+ * scalar, a spatial gate) broadcasts and does not matter; a constant with the full extent is sliced.
+ */
+function flowThroughBroadcast(node: Node, context: FlowContext): string | undefined {
+  const names = node.inputs.filter((name) => name !== '');
+  const ranks = names.map((name) => context.shapeOf(name)?.length ?? context.constant(name)?.dims.length);
+  if (ranks.some((rank) => rank === undefined)) return 'combines tensors of unknown rank';
+  const rank = Math.max(...(ranks as number[]));
+  const fromEnd = names.map((name, index) => {
+    const label = context.label(name);
+    return label === undefined ? undefined : (ranks[index] ?? 0) - label.axis;
+  });
+  const distances = new Set(fromEnd.filter((distance) => distance !== undefined));
+  if (distances.size > 1) return 'combines channels along different axes';
+  const distance = [...distances][0] ?? 0;
+
+  const labels = names.map((name) => context.label(name)).filter((label) => label !== undefined);
+  const extent = Math.max(...labels.map((label) => label.slots.length));
+  const result = labels.find((label) => label.slots.length === extent)?.slots ?? [];
+  const slots = [...result];
+  for (const [index, name] of names.entries()) {
+    const label = context.label(name);
+    if (label === undefined) {
+      const dimension = context.constant(name)?.dims.at(-distance) ?? context.shapeOf(name)?.at(-distance);
+      const broadcasts = (ranks[index] ?? 0) < distance || dimension === 1;
+      if (broadcasts || (context.constant(name) !== undefined && dimension === extent)) continue;
+      return `joins them with "${name}", whose channels are fixed`;
+    }
+    if (label.slots.length !== extent) {
+      if (label.slots.length !== 1) return `joins ${label.slots.length} channels with ${extent}`;
+      context.freeze(label.slots, `${node.opType} "${node.key}" broadcasts its only channel`);
+      continue;
+    }
+    label.slots.forEach((slot, at) => {
+      const other = slots[at] ?? FIXED;
+      context.tie(slot, other);
+      if (slot === FIXED) slots[at] = FIXED;
+    });
+  }
+  for (const output of node.outputs) context.write(output, { axis: rank - distance, slots });
+  return undefined;
+}
+
+function cutBroadcast(node: Node, context: CutContext): Node {
+  const output = context.kept(node.outputs[0]);
+  if (output === undefined) return node;
+  const rank = Math.max(
+    ...node.inputs.map((name) => context.shapeOf(name)?.length ?? context.constant(name)?.dims.length ?? 0),
+  );
+  return node.inputs.reduce((changed, name, index) => {
+    const constant = name === '' ? undefined : context.constant(name);
+    if (constant === undefined) return changed;
+    const axis = output.axis - (rank - constant.dims.length);
+    if (axis < 0 || constant.dims[axis] !== output.size || output.size === 1) return changed;
+    return withInput(changed, index, context.slice(name, [{ axis, positions: output.positions }]));
+  }, node);
+}
+
+export const elementwiseRules: readonly OperatorRule[] = [
+  { operators: UNARY, flow: flowThroughUnary },
+  { operators: BROADCASTING, flow: flowThroughBroadcast, cut: cutBroadcast },
+];

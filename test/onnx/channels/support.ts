@@ -1,0 +1,140 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+
+import * as ort from 'onnxruntime-node';
+
+import { analyzeChannels } from '../../../src/onnx/channels/analyze';
+import type { ChannelAnalysis } from '../../../src/onnx/channels/types';
+import type { Model } from '../../../src/onnx/ir';
+import { compareOutputs } from '../../../src/onnx/passes/checkEquivalence';
+import { cutChannels } from '../../../src/onnx/passes/cutChannels';
+import { maskChannels } from '../../../src/onnx/passes/maskChannels';
+import { serializeModel } from '../../../src/onnx/save';
+import { inferShapes } from '../../../src/onnx/shapes';
+import type { ChannelMask } from '../../../src/types';
+
+ort.env.logLevel = 'fatal';
+
+export type Random = () => number;
+
+/** Uniform numbers in [0, 1), the same for the same seed (mulberry32). */
+export function randomFrom(seed: number): Random {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export function analyze(model: Model): ChannelAnalysis {
+  return analyzeChannels(model, inferShapes(model));
+}
+
+/** Runs a model on one thread; `dims` is the shape of its only true input. */
+export async function runModel(model: Model, dims: readonly number[], input: Float32Array): Promise<Float32Array[]> {
+  const session = await ort.InferenceSession.create(Buffer.from(serializeModel(model)), {
+    intraOpNumThreads: 1,
+    logSeverityLevel: 4,
+  });
+  try {
+    const [info] = model.graph.inputs;
+    const results = await session.run({ [info?.name ?? '']: new ort.Tensor('float32', input, dims) });
+    return model.graph.outputs.map((output) => results[output.name]?.data as Float32Array);
+  } finally {
+    await session.release();
+  }
+}
+
+export function randomInput(dims: readonly number[], random: Random): Float32Array {
+  return Float32Array.from({ length: dims.reduce((product, dim) => product * dim, 1) }, () => 2 * random() - 1);
+}
+
+/** Removes each slot of each prunable group with probability `fraction`; every member tensor keeps at least one. */
+export function randomMask(analysis: ChannelAnalysis, fraction: number, random: Random): ChannelMask {
+  const removed = new Map<string, Set<number>>();
+  for (const group of analysis.groups) {
+    if (!group.prunable) continue;
+    const slots = Array.from({ length: group.size }, (_, slot) => slot).filter(() => random() < fraction);
+    removed.set(group.id, new Set(slots));
+  }
+  const left = new Map<string, { kept: number; slots: { group: string; slot: number }[] }>();
+  for (const group of analysis.groups)
+    for (const member of group.members) {
+      const entry = left.get(member.tensor) ?? { kept: member.slots.length, slots: [] };
+      for (const slot of member.slots)
+        if (slot >= 0 && removed.get(group.id)?.has(slot)) {
+          entry.kept--;
+          entry.slots.push({ group: group.id, slot });
+        }
+      left.set(member.tensor, entry);
+    }
+  for (const { kept, slots } of left.values()) {
+    const first = slots[0];
+    if (kept === 0 && first !== undefined && slots.every(({ group, slot }) => removed.get(group)?.has(slot)))
+      removed.get(first.group)?.delete(first.slot);
+  }
+  const mask: Record<string, number[]> = {};
+  for (const group of analysis.groups) {
+    const slots = removed.get(group.id);
+    if (slots === undefined || slots.size === 0) continue;
+    for (const member of membersShowingAll(group.members, slots))
+      mask[member.tensor] = member.slots.flatMap((slot, position) => (slots.has(slot) ? [position] : []));
+  }
+  return mask;
+}
+
+/** A few members that together show all the slots; a concatenated tensor is left alone, as it shows other groups too. */
+function membersShowingAll(members: ChannelAnalysis['groups'][number]['members'], slots: ReadonlySet<number>) {
+  const missing = new Set(slots);
+  const chosen = [];
+  for (const member of members) {
+    if (member.slots.includes(-1) || !member.slots.some((slot) => missing.has(slot))) continue;
+    for (const slot of member.slots) missing.delete(slot);
+    chosen.push(member);
+  }
+  return chosen;
+}
+
+/** Cuts, masks, runs both and gives the largest relative difference of all outputs. */
+export async function differenceAfterCut(
+  model: Model,
+  analysis: ChannelAnalysis,
+  mask: ChannelMask,
+  dims: readonly number[],
+  random: Random,
+): Promise<{ readonly cut: Model; readonly difference: number; readonly outputs: Float32Array[] }> {
+  const input = randomInput(dims, random);
+  const cut = cutChannels(model, analysis, mask);
+  const outputs = await runModel(cut, dims, input);
+  const reference = await runModel(maskChannels(model, analysis, mask), dims, input);
+  const differences = reference.map((values, index) => {
+    const actual = outputs[index] ?? new Float32Array();
+    return compareOutputs(values, actual).relativeDifference;
+  });
+  return { cut, difference: Math.max(...differences), outputs };
+}
+
+const PYTHON = '/usr/bin/python3';
+
+/** Why a check with Debian's Python can not be made; undefined where it can. */
+export function missingPython(modules: string): string | undefined {
+  if (!existsSync(PYTHON)) return `${PYTHON} is not there`;
+  try {
+    execFileSync(PYTHON, ['-c', `import ${modules}`], { stdio: 'pipe' });
+    return undefined;
+  } catch {
+    return `${PYTHON} has no ${modules}`;
+  }
+}
+
+/** Runs a Python program and gives what it prints. */
+export function runPython(program: string, args: readonly string[]): string {
+  return execFileSync(PYTHON, ['-c', program, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** The ONNX checker with full shape inference, on files. Throws with its message. */
+export function checkWithOnnx(paths: readonly string[]): void {
+  runPython('import onnx, sys\nfor p in sys.argv[1:]: onnx.checker.check_model(p, full_check=True)', paths);
+}
