@@ -89,7 +89,7 @@ void SymmetricSystem::solve(const RunContext& run, double tolerance) {
   const std::size_t rows = matrix_.padded_rows();
   for (std::size_t begin = 0; begin < order_; begin += kBlock) {
     const std::size_t end = std::min(begin + kBlock, order_);
-    const std::size_t padded_end = std::min(round_up(end, kGramTileRows), matrix_.stride());
+    const std::size_t padded_end = round_up(end, kGramTileRows);
     subtract_product(kernels, matrix_.row(begin), padded_end - begin, matrix_.row(begin), padded_end - begin,
                      matrix_.stride(), begin, matrix_.row(begin) + begin);
     factor_block(begin, end, tolerance);
