@@ -20,6 +20,7 @@ export const SHAPE_NAMES = [
 export type ShapeName = (typeof SHAPE_NAMES)[number];
 
 const HALF_SQRT_3 = 0.8660254037844386;
+const HALF_SQRT_2 = 0.7071067811865476;
 
 /** Outward normals of a regular pentagon: cosines and sines of 90° + 72°·k, written out. */
 const PENTAGON_NORMALS = [
@@ -38,7 +39,7 @@ export function randomShape(name: ShapeName, random: Random): InsideTest {
     case 'ring':
       return ring(between(random, 0.5, 0.7));
     case 'square':
-      return (u, v) => u <= 0.8 && u >= -0.8 && v <= 0.8 && v >= -0.8;
+      return square;
     case 'triangle':
       return (u, v) => v >= -0.5 && HALF_SQRT_3 * u + 0.5 * v <= 0.5 && -HALF_SQRT_3 * u + 0.5 * v <= 0.5;
     case 'hexagon':
@@ -60,12 +61,16 @@ export function randomShape(name: ShapeName, random: Random): InsideTest {
 function randomOutline(random: Random): InsideTest {
   const choice = random.integer(3);
   if (choice === 0) return (u, v) => u * u + v * v <= 1;
-  if (choice === 1) return (u, v) => u <= 0.8 && u >= -0.8 && v <= 0.8 && v >= -0.8;
+  if (choice === 1) return square;
   return hexagon;
 }
 
 function within(outline: InsideTest, texture: InsideTest): InsideTest {
   return (u, v) => outline(u, v) && texture(u, v);
+}
+
+function square(u: number, v: number): boolean {
+  return u <= HALF_SQRT_2 && u >= -HALF_SQRT_2 && v <= HALF_SQRT_2 && v >= -HALF_SQRT_2;
 }
 
 function ring(innerRadius: number): InsideTest {
@@ -99,7 +104,7 @@ function cross(halfWidth: number): InsideTest {
   return (u, v) => {
     const across = u < 0 ? -u : u;
     const along = v < 0 ? -v : v;
-    return (across <= halfWidth && along <= 0.95) || (along <= halfWidth && across <= 0.95);
+    return (across <= halfWidth && along <= 0.93) || (along <= halfWidth && across <= 0.93);
   };
 }
 
