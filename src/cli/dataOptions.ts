@@ -11,7 +11,7 @@ export interface DataFlags extends DatasetFields {
   readonly data?: string;
 }
 
-const KINDS = ['image-folder', 'tar', 'npy', 'npz', 'cifar-binary', 'idx'] as const;
+const KINDS = ['image-folder', 'npy', 'npz', 'cifar-binary', 'idx'] as const;
 const LAYOUTS = ['NCHW', 'NHWC'] as const;
 
 export function addDataOptions(command: Command): Command {

@@ -49,7 +49,12 @@ export async function runCommandLine(args: readonly string[], world: World): Pro
     const exitCode = world.signal.aborted ? EXIT.interrupted : exitCodeOf(error);
     const described = describeError(error, exitCode);
     const style = styleFor(world.stderr, world.environment);
-    world.stderr.write(`${style.red(printable(described.message))}\n`);
+    world.stderr.write(
+      `${described.message
+        .split('\n')
+        .map((line) => style.red(printable(line)))
+        .join('\n')}\n`,
+    );
     if (described.remedy !== undefined) world.stderr.write(`${printable(described.remedy)}\n`);
     if (hasFlag(args, '--debug')) world.stderr.write(`${describeValue(error)}\n`);
     if (json)

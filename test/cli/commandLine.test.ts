@@ -1,0 +1,195 @@
+import { parseCommandLine, VERB_NAMES } from '../../src/cli/commandLine';
+
+/** What a command line asks for, as plain data. */
+function requestOf(line: string): { verb: string; flags: object; request: unknown } {
+  const parsed = parseCommandLine(line.split(' '));
+  if (parsed.kind !== 'run') throw new Error(`"${line}" prints a text`);
+  return { verb: parsed.verb, flags: parsed.flags, request: withoutAbsent(parsed.prepared.request) };
+}
+
+function withoutAbsent(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
+}
+
+function failureOf(line: string): { code: string; message: string; remedy?: string } {
+  try {
+    parseCommandLine(line === '' ? [] : line.split(' '));
+  } catch (error) {
+    return error as { code: string; message: string; remedy?: string };
+  }
+  throw new Error(`"${line}" was accepted`);
+}
+
+describe('requests', () => {
+  test('inspect', () => {
+    expect(requestOf('inspect m.onnx').request).toEqual({ model: 'm.onnx' });
+  });
+
+  test('analyze with every flag', () => {
+    const line =
+      'analyze m.onnx --data d --filters --epsilon 0.02 --samples 500 --batch 32 --memory 1GiB --device cpu --threads 2 --seed 9';
+    expect(requestOf(line).request).toEqual({
+      model: 'm.onnx',
+      options: {
+        data: 'd',
+        filters: true,
+        epsilon: 0.02,
+        samples: 500,
+        batchSize: 32,
+        memoryBudgetBytes: 2 ** 30,
+        device: 'cpu',
+        threads: 2,
+        seed: 9,
+      },
+    });
+  });
+
+  test('absent flags stay absent, so that defaults live with the verbs', () => {
+    expect(requestOf('analyze m.onnx --data d').request).toEqual({ model: 'm.onnx', options: { data: 'd' } });
+    expect(requestOf('evaluate m.onnx --data d').request).toEqual({ model: 'm.onnx', options: { data: 'd' } });
+    expect(requestOf('compress m.onnx --data d -o o.onnx --flops 0.5').request).toEqual({
+      model: 'm.onnx',
+      options: { data: 'd', output: 'o.onnx', flops: 0.5 },
+    });
+  });
+
+  test('the fields of a data set as flags', () => {
+    const line =
+      'evaluate m.onnx --data x.npy --kind npy --labels y.npy --size 32,48 --scale 1/255 --mean 0.5,0.4,0.3 --std 0.2,0.2,0.2 --layout NHWC --limit 100 --skip-corrupt --latency-batch 8';
+    expect(requestOf(line).request).toEqual({
+      model: 'm.onnx',
+      options: {
+        data: {
+          path: 'x.npy',
+          kind: 'npy',
+          labels: 'y.npy',
+          size: [32, 48],
+          scale: '1/255',
+          mean: [0.5, 0.4, 0.3],
+          std: [0.2, 0.2, 0.2],
+          layout: 'NHWC',
+          limit: 100,
+          skipCorrupt: true,
+        },
+        latencyBatch: 8,
+      },
+    });
+  });
+
+  test('evaluate takes a second model', () => {
+    expect(requestOf('evaluate a.onnx b.onnx --data d').request).toEqual({
+      model: 'a.onnx',
+      other: 'b.onnx',
+      options: { data: 'd' },
+    });
+  });
+
+  test('compress with every flag; validation takes the same pixel treatment, not the same labels or limit', () => {
+    const line =
+      'compress m.onnx --data d --scale 1/255 --labels y --limit 900 --validation v --flops 0.7 --params 0.6 --bytes 500kB --max-drop 0.5 --criterion si-rank --allocation uniform --recover none --samples 100 --output o.onnx --report r.html --force --no-layers --no-head';
+    expect(requestOf(line).request).toEqual({
+      model: 'm.onnx',
+      options: {
+        data: { path: 'd', scale: '1/255', labels: 'y', limit: 900 },
+        validation: { path: 'v', scale: '1/255' },
+        flops: 0.7,
+        params: 0.6,
+        bytes: 500000,
+        maxDrop: 0.5,
+        criterion: 'si-rank',
+        allocation: 'uniform',
+        recover: 'none',
+        samples: 100,
+        output: 'o.onnx',
+        report: 'r.html',
+        force: true,
+      },
+    });
+  });
+
+  test('bench and doctor', () => {
+    expect(requestOf('bench --rows 100 --dims 64 --repeats 2 --kernel filterSeparation --threads 1').request).toEqual({
+      rows: 100,
+      dims: 64,
+      repeats: 2,
+      kernels: ['filterSeparation'],
+      threads: 1,
+    });
+    expect(requestOf('doctor --json --quiet --debug')).toMatchObject({
+      verb: 'doctor',
+      flags: { json: true, quiet: true, debug: true },
+    });
+  });
+});
+
+describe('refusals', () => {
+  test.each([
+    ['', 'ERR_USAGE', 'Expected a verb but received nothing'],
+    ['shrink m.onnx', 'ERR_USAGE', 'Expected a known verb but received "shrink"'],
+    ['inspect', 'ERR_USAGE', 'Expected a value for <model> but received nothing'],
+    ['inspect a.onnx b.onnx', 'ERR_USAGE', 'Expected fewer arguments'],
+    ['inspect m.onnx --flps 1', 'ERR_USAGE', 'Expected a known option but received "--flps"'],
+    ['analyze m.onnx', 'ERR_USAGE', 'Expected labelled samples for --data but received nothing'],
+    ['analyze m.onnx --data', 'ERR_USAGE', 'Expected a value for "--data <path>" but received nothing'],
+    ['analyze m.onnx --data d --epsilon 2', 'ERR_OPTION', 'Expected a number from 0 to 1 for --epsilon'],
+    ['compress m.onnx --data d --flops 0.5', 'ERR_USAGE', 'Expected a file name for --output but received nothing'],
+    ['compress m.onnx --data d -o o --flops 1.5', 'ERR_OPTION', 'for --flops but received "1.5"'],
+    ['compress m.onnx --data d -o o --flops=-1', 'ERR_OPTION', 'for --flops but received "-1"'],
+    ['compress m.onnx --data d -o o --params abc', 'ERR_OPTION', 'for --params but received "abc"'],
+    ['compress m.onnx --data d -o o --max-drop 101', 'ERR_OPTION', 'Expected percentage points from 0 to 100'],
+    ['compress m.onnx --data d -o o --criterion l2', 'ERR_OPTION', 'Expected one of si, si-rank, csi, reconstruction'],
+    ['compress m.onnx --data d -o o --recover finetune', 'ERR_OPTION', 'Expected one of none, refit for --recover'],
+    ['compress m.onnx --data d -o o --flops 0.5 --no-filters', 'ERR_OPTION', 'but received "--no-filters"'],
+    ['compress m.onnx --data d -o o --report ./o --flops 0.5', 'ERR_USAGE', 'Expected two different files'],
+    ['inspect m.onnx --device gpu', 'ERR_OPTION', 'Expected one of auto, cpu, cuda, webgpu for --device'],
+    ['inspect m.onnx --threads -1', 'ERR_OPTION', 'for --threads but received "-1"'],
+    ['evaluate m.onnx --data d --kind tarball', 'ERR_OPTION', 'for --kind but received "tarball"'],
+    ['evaluate m.onnx --data d --layout nchw', 'ERR_OPTION', 'Expected one of NCHW, NHWC for --layout'],
+    ['evaluate m.onnx --data d --mean 0.5;0.5', 'ERR_OPTION', 'for --mean'],
+    ['bench --rows 4', 'ERR_OPTION', 'Expected a whole number, 16 or more for --rows'],
+  ])('%s', (line, code, message) => {
+    const failure = failureOf(line);
+    expect(failure).toMatchObject({ name: 'SieveError', code });
+    expect(failure.message).toContain(message);
+  });
+
+  test('a likely spelling and the right help are offered', () => {
+    expect(failureOf('compress m.onnx --flop 0.5').remedy).toBe(
+      'Did you mean --flops? Run "onnx-sieve compress --help".',
+    );
+    expect(failureOf('inspec m.onnx').remedy).toBe('Did you mean inspect? Run "onnx-sieve --help".');
+  });
+});
+
+describe('help', () => {
+  function textOf(...args: string[]): string {
+    const parsed = parseCommandLine(args);
+    if (parsed.kind !== 'text') throw new Error('not a text');
+    return parsed.text;
+  }
+
+  test('of the program names every verb, the exit codes and where to begin', () => {
+    const text = textOf('--help');
+    for (const verb of VERB_NAMES) expect(text).toMatch(new RegExp(`^  ${verb}\\b`, 'm'));
+    expect(text).toContain('Exit codes:');
+    expect(text).toContain('$ onnx-sieve demo');
+    expect(textOf('help')).toBe(text);
+  });
+
+  test.each(VERB_NAMES)('of %s has an example that is accepted, and the flags of every verb', (verb) => {
+    const text = textOf(verb, '--help');
+    expect(textOf('help', verb)).toBe(text);
+    for (const flag of ['--json', '--quiet', '--device', '--threads', '--seed', '--debug'])
+      expect(text).toContain(flag);
+    const examples = [...text.replace(/\\\n/g, '').matchAll(/^ {2}\$ (onnx-sieve .*)$/gm)].map(([, line]) => line!);
+    expect(examples.length).toBeGreaterThan(0);
+    for (const example of examples) {
+      const [, ...args] = example.split('|')[0]!.trim().split(/\s+/);
+      expect(parseCommandLine(args)).toMatchObject({ kind: 'run', verb });
+    }
+  });
+
+  test('the version is the package’s', () => {
+    expect(textOf('--version')).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
