@@ -67,7 +67,6 @@ export async function createSession(model: ModelSource, options: SessionOptions 
       kind: 'open',
       model: message,
       devices,
-      skipMissing: device === 'auto',
       threads,
       spinning: options.spinning ?? false,
       graphOptimization: options.graphOptimization ?? 'all',

@@ -18,8 +18,6 @@ export interface OpenRequest {
   readonly model: ModelMessage;
   /** Tried in this order. */
   readonly devices: readonly Device[];
-  /** Leave out, untried, a device whose hardware or library is plainly not there. */
-  readonly skipMissing: boolean;
   readonly threads: number;
   readonly spinning: boolean;
   readonly graphOptimization: GraphOptimization;

@@ -67,7 +67,7 @@ async function open(request: OpenRequest): Promise<OpenResult> {
   const attempts: DeviceAttempt[] = [];
   for (const device of request.devices) {
     const missing = findMissingDevice(device);
-    if (missing !== undefined && request.skipMissing) {
+    if (missing !== undefined) {
       attempts.push({ device, taken: false, ...missing });
       continue;
     }
@@ -76,7 +76,7 @@ async function open(request: OpenRequest): Promise<OpenResult> {
       attempts.push({ device, taken: true, reason: takenReason(request, device) });
       break;
     } catch (error) {
-      attempts.push({ device, taken: false, reason: oneLine(error), ...missing });
+      attempts.push({ device, taken: false, reason: oneLine(error) });
     }
   }
   return {
