@@ -40,6 +40,11 @@ export function heading(text: string, style: Style): string {
   return `\n${style.bold(style.cyan(printable(text)))}\n`;
 }
 
+/** Text of several lines, each of them safe to print. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n');
+}
+
 /** Lines of "name: value" with the values under each other. */
 export function renderFacts(facts: readonly (readonly [string, string])[], style: Style): string {
   const width = Math.max(0, ...facts.map(([name]) => textWidth(name)));

@@ -4,7 +4,7 @@ import { printable } from '../report/format';
 import { parseCommandLine } from './commandLine';
 import { EXIT, exitCodeOf } from './exitCodes';
 import type { ExitCode } from './exitCodes';
-import { renderJson, styleFor } from './output';
+import { printableLines, renderJson, styleFor } from './output';
 import type { TextStream } from './output';
 import { createProgress } from './progress';
 
@@ -49,12 +49,7 @@ export async function runCommandLine(args: readonly string[], world: World): Pro
     const exitCode = world.signal.aborted ? EXIT.interrupted : exitCodeOf(error);
     const described = describeError(error, exitCode);
     const style = styleFor(world.stderr, world.environment);
-    world.stderr.write(
-      `${described.message
-        .split('\n')
-        .map((line) => style.red(printable(line)))
-        .join('\n')}\n`,
-    );
+    world.stderr.write(`${style.red(printableLines(described.message))}\n`);
     if (described.remedy !== undefined) world.stderr.write(`${printable(described.remedy)}\n`);
     if (hasFlag(args, '--debug')) world.stderr.write(`${describeValue(error)}\n`);
     if (json)

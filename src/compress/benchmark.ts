@@ -1,11 +1,13 @@
 import { availableParallelism } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Backend, NativeAddon, NativeRun } from '../binding/addon';
-import { callNative, runNative } from '../binding/run';
+import type { Backend } from '../binding/addon';
+import { callNative } from '../binding/run';
+import type { NativeControl } from '../binding/run';
 import { SieveError, throwIfAborted } from '../errors';
 import { createRandom } from '../random';
 import { describeEnvironment } from '../report/environment';
 import type { EnvironmentDescription } from '../report/environment';
+import { centerSeparationIndex, filterSeparation, separationIndex } from '../separation';
 import type { RunControl } from '../types';
 
 export const BENCHMARK_KERNELS = ['separationIndex', 'centerSeparationIndex', 'filterSeparation'] as const;
@@ -68,7 +70,7 @@ export async function benchmark(options: BenchmarkOptions = {}): Promise<Benchma
   const available = callNative((addon) => addon.backends()).filter((backend) => backend.available);
   const backends = available.map(({ name }) => name).sort((a, b) => Number(b === 'serial') - Number(a === 'serial'));
   const input = await randomInput(rows, dims, options.seed ?? 0, signal);
-  const warmUp = { ...input, rows: Math.min(rows, WARM_UP_ROWS) };
+  const warmUp = firstRows(input, Math.min(rows, WARM_UP_ROWS));
   const results: KernelMeasurement[] = [];
   const runs = kernels.length * backends.length * repeats;
   let done = 0;
@@ -76,9 +78,7 @@ export async function benchmark(options: BenchmarkOptions = {}): Promise<Benchma
     let reference: { readonly answer: Float64Array; readonly cpuSeconds: number } | undefined;
     for (const backend of backends) {
       const run = (data: Input): Promise<Float64Array> =>
-        runNative('bench', { backend, threads: options.threads, signal }, (addon, native) =>
-          CALLS[kernel](addon, data, native),
-        );
+        CALLS[kernel](data, { backend, threads: options.threads, signal });
       await run(warmUp);
       const timings: Timing[] = [];
       let answer: Float64Array = new Float64Array();
@@ -107,46 +107,15 @@ export async function benchmark(options: BenchmarkOptions = {}): Promise<Benchma
   return { environment: describeEnvironment(), threads, results };
 }
 
-const CALLS: Record<BenchmarkKernel, (addon: NativeAddon, input: Input, run: NativeRun) => Promise<Float64Array>> = {
-  separationIndex: async (addon, { features, labels, rows, dims }, run) => {
-    const perClass = new Float64Array(CLASSES);
-    const request = { rows, dims, classes: CLASSES, order: 1, kind: 'hard', skipNonFinite: false } as const;
-    await addon.separationIndex(
-      features.subarray(0, rows * dims),
-      labels.subarray(0, rows),
-      request,
-      { perClass },
-      run,
-    );
-    return perClass;
-  },
-  centerSeparationIndex: async (addon, { features, labels, rows, dims }, run) => {
-    const perClass = new Float64Array(CLASSES);
-    const request = { rows, dims, classes: CLASSES, skipNonFinite: false };
-    await addon.centerSeparationIndex(
-      features.subarray(0, rows * dims),
-      labels.subarray(0, rows),
-      request,
-      { perClass },
-      run,
-    );
-    return perClass;
-  },
-  filterSeparation: async (addon, { features, labels, rows, dims }, run) => {
+const CALLS: Record<BenchmarkKernel, (input: Input, control: NativeControl) => Promise<Float64Array>> = {
+  separationIndex: async ({ features, labels, rows, dims }, control) =>
+    (await separationIndex(features, labels, { ...control, rows, dims, classes: CLASSES })).perClass,
+  centerSeparationIndex: async ({ features, labels, rows, dims }, control) =>
+    (await centerSeparationIndex(features, labels, { ...control, rows, dims, classes: CLASSES })).perClass,
+  filterSeparation: async ({ features, labels, rows, dims }, control) => {
     const filters = filterCount(dims);
-    const values = new Float64Array(filters);
-    const request = {
-      rows,
-      filters,
-      dims: dims / filters,
-      classes: CLASSES,
-      order: 1,
-      kind: 'hard',
-      index: 'separation',
-      skipNonFinite: false,
-    } as const;
-    await addon.filterSeparation(features.subarray(0, rows * dims), labels.subarray(0, rows), request, values, run);
-    return values;
+    const options = { ...control, rows, filters, dims: dims / filters, classes: CLASSES };
+    return (await filterSeparation(features, labels, options)).si;
   },
 };
 
@@ -157,11 +126,15 @@ function filterCount(dims: number): number {
   return filters;
 }
 
+function firstRows({ features, labels, dims }: Input, rows: number): Input {
+  return { features: features.subarray(0, rows * dims), labels: labels.subarray(0, rows), rows, dims };
+}
+
 /** Classes as overlapping clouds, so that the indices lie between chance and certainty. */
 async function randomInput(rows: number, dims: number, seed: number, signal: AbortSignal | undefined): Promise<Input> {
   const random = createRandom(seed);
   const centers = Float32Array.from({ length: CLASSES * dims }, () => 0.1 * random.normal());
-  const features = new Float32Array(rows * dims);
+  const features = allocate(rows, dims);
   const labels = Int32Array.from({ length: rows }, (_, row) => row % CLASSES);
   for (let row = 0; row < rows; row++) {
     const center = labels[row]! * dims;
@@ -172,6 +145,17 @@ async function randomInput(rows: number, dims: number, seed: number, signal: Abo
     }
   }
   return { features, labels, rows, dims };
+}
+
+function allocate(rows: number, dims: number): Float32Array {
+  try {
+    return new Float32Array(rows * dims);
+  } catch (cause) {
+    throw new SieveError('ERR_OUT_OF_MEMORY', `Expected memory for ${rows} × ${dims} values but received none`, {
+      cause,
+      remedy: 'Use fewer rows or dims.',
+    });
+  }
 }
 
 interface Timing {

@@ -3,7 +3,7 @@ import type { DoctorResult } from '../../compress/doctor';
 import { formatBytes } from '../../report/format';
 import { addCommonOptions } from '../options';
 import type { CommonFlags } from '../options';
-import { heading, renderFacts, renderTable } from '../output';
+import { heading, printableLines, renderFacts, renderTable } from '../output';
 import type { Style } from '../output';
 import { verb } from '../verb';
 
@@ -48,11 +48,13 @@ export function renderDoctor({ environment, kernels, devices }: DoctorResult, st
           ]),
           style,
         )
-      : `${style.red(kernels.error.message)}\n${kernels.error.remedy ?? ''}\n`,
+      : `${style.red(printableLines(kernels.error.message))}\n${kernels.error.remedy ?? ''}\n`,
     heading('Devices', style),
-    renderTable(
-      [{ title: 'Device' }, { title: 'Works here' }, { title: 'What to do' }],
-      devices.map(({ device, works, reason, remedy }) => [device, works ? 'yes' : `no: ${reason ?? ''}`, remedy ?? '']),
+    renderFacts(
+      devices.flatMap(({ device, works, reason, remedy }) => [
+        [device, works ? 'works' : `does not work: ${reason ?? 'no reason known'}`] as const,
+        ...(remedy === undefined ? [] : [['', remedy] as const]),
+      ]),
       style,
     ),
   ].join('');
