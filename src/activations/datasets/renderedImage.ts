@@ -85,7 +85,7 @@ function difference(left: Colour, right: Colour): number {
 }
 
 function randomPlacement(random: Random): Placement {
-  const radius = between(random, 5.5, 12);
+  const radius = between(random, 6, 12);
   const slack = RENDERED_SIDE / 2 - radius * 0.9;
   return {
     centreX: RENDERED_SIDE / 2 + between(random, -slack, slack),
