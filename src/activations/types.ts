@@ -1,4 +1,5 @@
 import type { Device } from '../types';
+import type { DatasetSpec } from './datasets/spec';
 
 /** The image input of a classifier, as the model declares it. */
 export interface ImageInput {
@@ -102,23 +103,9 @@ export interface ActivationBatch {
   readonly tensors: ReadonlyMap<string, TensorValue>;
 }
 
-/** A data set as a JSON file or the command line's flags describe it. A plain string is its `path`. */
-export interface DatasetSpec {
-  /** Told from the path where it is left out. */
-  readonly kind?: 'image-folder' | 'tar' | 'npy' | 'npz' | 'cifar-binary' | 'idx';
+/** A data set named by its path; every field that is left out is told from what lies there. */
+export interface DataSource extends Partial<Omit<DatasetSpec, 'path'>> {
   readonly path: string;
-  /** Labels file of `npy` and `idx`, or the array's name in an .npz. */
-  readonly labels?: string;
-  /** [height, width] that images are resized and cropped to; the model's input size where it is left out. */
-  readonly size?: readonly [number, number];
-  /** A number or a fraction such as "1/255". */
-  readonly scale?: number | string;
-  readonly mean?: readonly number[];
-  readonly std?: readonly number[];
-  /** Layout of array data ([N,C,H,W] or [N,H,W,C]). */
-  readonly layout?: 'NCHW' | 'NHWC';
-  /** Use at most that many samples, stratified over the classes. */
-  readonly limit?: number;
   /** Leave corrupt images out and count them, instead of failing at the first. */
   readonly skipCorrupt?: boolean;
 }
