@@ -25,7 +25,7 @@ export type { GraphOptimization } from './sessionProtocol';
 export interface SessionOptions {
   /** `auto` tries cuda, webgpu and cpu in turn and takes the first that works. Default `auto`. */
   readonly device?: DeviceChoice;
-  /** Threads of one operator on the CPU. Default: as many as this process may use. */
+  /** Threads of one operator on the CPU. 0 or absent: as many as this process may use. */
   readonly threads?: number;
   /**
    * Let idle threads spin while they wait, as ONNX Runtime does by default: lower latency on an idle machine,
@@ -50,9 +50,9 @@ const AUTOMATIC_DEVICES: readonly Device[] = ['cuda', 'webgpu', 'cpu'];
  * model), ERR_DEVICE (a device asked for by name does not work), ERR_OPTION, ERR_RUNTIME, ERR_CANCELLED.
  */
 export async function createSession(model: ModelSource, options: SessionOptions = {}): Promise<Session> {
-  const { device = 'auto', threads = availableParallelism(), signal } = options;
-  if (!Number.isInteger(threads) || threads < 1) {
-    throw expected('ERR_OPTION', 'a whole number of at least 1', 'threads', threads);
+  const { device = 'auto', threads = 0, signal } = options;
+  if (!Number.isInteger(threads) || threads < 0) {
+    throw expected('ERR_OPTION', 'a whole number, 0 or more,', 'threads', threads);
   }
   throwIfAborted(signal);
   const devices = devicesToTry(device);
@@ -67,7 +67,7 @@ export async function createSession(model: ModelSource, options: SessionOptions 
       kind: 'open',
       model: message,
       devices,
-      threads,
+      threads: threads === 0 ? availableParallelism() : threads,
       spinning: options.spinning ?? false,
       graphOptimization: options.graphOptimization ?? 'all',
     };

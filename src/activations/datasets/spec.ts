@@ -1,40 +1,16 @@
 import { open, readFile, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, resolve } from 'node:path';
+import type { DatasetSpec } from '../types';
 import { unreadable, unreadableFile } from './errors';
 
-export const DATASET_KINDS = ['image-folder', 'npy', 'npz', 'cifar-binary', 'idx'] as const;
+export const DATASET_KINDS = ['image-folder', 'tar', 'npy', 'npz', 'cifar-binary', 'idx'] as const;
 export type DatasetKind = (typeof DATASET_KINDS)[number];
-
-/** A data set in words: what a JSON description holds and what the flags of the command line say. */
-export interface DatasetSpec {
-  readonly kind: DatasetKind;
-  /** The folder, archive or file of images. */
-  readonly path: string;
-  /** `npy`, `idx`: the file of labels. `npz`: the name of the array of labels. */
-  readonly labels?: string;
-  /** `npz`: the name of the array of images. */
-  readonly images?: string;
-  /** [height, width] that images are resized to; the model's input is cut from the middle of it. */
-  readonly size?: readonly [number, number];
-  /** Pixels are multiplied by it: a number, or a fraction such as "1/255". */
-  readonly scale?: number | string;
-  /** Subtracted from scaled pixels, one value or one for each channel. */
-  readonly mean?: readonly number[];
-  /** What they are then divided by. */
-  readonly std?: readonly number[];
-  /** Axes of an array of images. */
-  readonly layout?: 'NCHW' | 'NHWC';
-  /** At most so many samples, as evenly from all classes as can be. */
-  readonly limit?: number;
-  /** The classes in the order of the model's outputs. */
-  readonly classNames?: readonly string[];
-}
 
 const REMEDY_KINDS =
   'Name a folder or .tar of class folders with images, an .npz, a JSON description, or say what it is with "kind" (--kind).';
 
 /** A JSON description; relative paths in it are relative to its own folder. Errors: ERR_DATA_UNREADABLE. */
-export async function readSpecFile(path: string): Promise<DatasetSpec> {
+export async function readSpecFile(path: string): Promise<DatasetSpec & { readonly kind: DatasetKind }> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -48,9 +24,12 @@ export async function readSpecFile(path: string): Promise<DatasetSpec> {
     throw unreadable('a JSON description of a data set', path, `no JSON (${(error as Error).message})`, REMEDY_KINDS);
   }
   const spec = checkSpec(value, path);
+  const { kind } = spec;
+  if (kind === undefined)
+    throw unreadable(`one of ${DATASET_KINDS.join(', ')} in field "kind"`, path, 'nothing', REMEDY_KINDS);
   const absolute = (file: string): string => (isAbsolute(file) ? file : resolve(dirname(path), file));
-  const labelsIsFile = spec.labels !== undefined && spec.kind !== 'npz';
-  return { ...spec, path: absolute(spec.path), ...(labelsIsFile ? { labels: absolute(spec.labels) } : {}) };
+  const labelsIsFile = spec.labels !== undefined && kind !== 'npz';
+  return { ...spec, kind, path: absolute(spec.path), ...(labelsIsFile ? { labels: absolute(spec.labels) } : {}) };
 }
 
 type Check = readonly [what: string, isValid: (value: unknown) => boolean];
@@ -71,6 +50,7 @@ const CHECKS: Readonly<Record<keyof DatasetSpec, Check>> = {
   std: ['a list of numbers', isNumberList],
   layout: ['"NCHW" or "NHWC"', (value) => value === 'NCHW' || value === 'NHWC'],
   limit: ['a whole number of at least 1', isPositiveInteger],
+  skipCorrupt: ['true or false', (value) => typeof value === 'boolean'],
   classNames: ['a list of names', (value) => Array.isArray(value) && value.length > 0 && value.every(isString)],
 };
 
@@ -88,8 +68,7 @@ export function checkSpec(value: unknown, subject: string): DatasetSpec {
   }
   for (const [field, [what, isValid]] of Object.entries(CHECKS)) {
     const given = fields[field];
-    const required = field === 'kind' || field === 'path';
-    if (given === undefined ? required : !isValid(given)) {
+    if (given === undefined ? field === 'path' : !isValid(given)) {
       throw unreadable(
         `${what} in field "${field}"`,
         subject,
