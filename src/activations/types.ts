@@ -1,5 +1,4 @@
 import type { Device } from '../types';
-import type { DatasetSpec } from './datasets/spec';
 
 /** The image input of a classifier, as the model declares it. */
 export interface ImageInput {
@@ -103,9 +102,30 @@ export interface ActivationBatch {
   readonly tensors: ReadonlyMap<string, TensorValue>;
 }
 
-/** A data set named by its path; every field that is left out is told from what lies there. */
-export interface DataSource extends Partial<Omit<DatasetSpec, 'path'>> {
+/** A data set as a JSON file or the command line's flags describe it. A plain string is its `path`. */
+export interface DatasetSpec {
+  /** Told from the path where it is left out. */
+  readonly kind?: 'image-folder' | 'tar' | 'npy' | 'npz' | 'cifar-binary' | 'idx';
+  /** The folder, archive or file of images. */
   readonly path: string;
+  /** `npy`, `idx`: the file of labels. `npz`: the name of the array of labels. */
+  readonly labels?: string;
+  /** `npz`: the name of the array of images. */
+  readonly images?: string;
+  /** [height, width] that images are resized to; the model's input is cut from the middle of it. */
+  readonly size?: readonly [number, number];
+  /** Pixels are multiplied by it: a number, or a fraction such as "1/255". */
+  readonly scale?: number | string;
+  /** Subtracted from scaled pixels, one value or one for each channel. */
+  readonly mean?: readonly number[];
+  /** What they are then divided by. */
+  readonly std?: readonly number[];
+  /** Axes of an array of images. */
+  readonly layout?: 'NCHW' | 'NHWC';
+  /** At most so many samples, as evenly from all classes as can be. */
+  readonly limit?: number;
+  /** The classes in the order of the model's outputs. */
+  readonly classNames?: readonly string[];
   /** Leave corrupt images out and count them, instead of failing at the first. */
   readonly skipCorrupt?: boolean;
 }

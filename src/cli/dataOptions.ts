@@ -1,10 +1,10 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import type { DataSource } from '../activations/types';
+import type { DatasetSpec } from '../activations/types';
 import { expected } from '../errors';
 import { choice, imageSize, integer, numberList, scale } from './values';
 
-type DatasetFields = Omit<DataSource, 'path'>;
+type DatasetFields = Omit<DatasetSpec, 'path'>;
 
 /** The fields of a data-set description as flags: they add to, or replace, what a description file says. */
 export interface DataFlags extends DatasetFields {
@@ -52,7 +52,7 @@ export function addDataOptions(command: Command): Command {
     .addOption(new Option('--skip-corrupt', 'leave images out that can not be decoded, and count them'));
 }
 
-export function readData(flags: DataFlags): string | DataSource {
+export function readData(flags: DataFlags): string | DatasetSpec {
   if (flags.data === undefined || flags.data === '') {
     throw expected('ERR_USAGE', 'labelled samples', '--data', flags.data, {
       remedy: 'Name a folder of class folders, a .tar of them, an .npz or a .json that describes a data set.',
@@ -68,7 +68,7 @@ export function readData(flags: DataFlags): string | DataSource {
 }
 
 /** The validation samples take the same pixel treatment; what says where labels lie belongs to --data alone. */
-export function readValidation(path: string | undefined, flags: DataFlags): string | DataSource | undefined {
+export function readValidation(path: string | undefined, flags: DataFlags): string | DatasetSpec | undefined {
   return path === undefined ? undefined : withFields(path, { ...pixelFields(flags), layout: flags.layout });
 }
 
@@ -76,7 +76,7 @@ function pixelFields(flags: DataFlags): DatasetFields {
   return { size: flags.size, scale: flags.scale, mean: flags.mean, std: flags.std, skipCorrupt: flags.skipCorrupt };
 }
 
-function withFields(path: string, fields: DatasetFields): string | DataSource {
+function withFields(path: string, fields: DatasetFields): string | DatasetSpec {
   const given = Object.entries(fields).filter(([, value]) => value !== undefined);
   return given.length === 0 ? path : { path, ...Object.fromEntries(given) };
 }

@@ -1,4 +1,4 @@
-import type { DataSource } from '../activations/types';
+import type { DatasetSpec } from '../activations/types';
 import type { ChannelMask, DeviceChoice, LayerCost, ModelBytes, NotCut, RunControl } from '../types';
 
 /** A path to an .onnx file, or a model that is in memory already. */
@@ -15,7 +15,7 @@ export interface CommonOptions extends RunControl {
 }
 
 export interface DataOptions {
-  readonly data: string | DataSource;
+  readonly data: string | DatasetSpec;
   /** Samples used, stratified over the classes. Default: 2,000 for analyze and compress, all for evaluate. */
   readonly samples?: number;
   /** Upper bound on the activations held at once. Default 2 GiB. */
@@ -132,7 +132,7 @@ export interface CompressOptions extends CommonOptions, DataOptions {
   /** Default `refit`. */
   readonly recover?: 'none' | 'refit';
   /** Samples that nothing is chosen on. Default: a stratified tenth (at least 500) of the data, apart from the calibration samples. */
-  readonly validation?: string | DataSource;
+  readonly validation?: string | DatasetSpec;
   /** One-file HTML report. */
   readonly report?: string;
   /** What the user typed, for the report. */
