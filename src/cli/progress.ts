@@ -1,5 +1,4 @@
-import { MultiBar, Presets } from 'cli-progress';
-import type { SingleBar } from 'cli-progress';
+import { Presets, SingleBar } from 'cli-progress';
 import { formatSeconds, printable } from '../report/format';
 import type { ProgressEvent } from '../types';
 import type { TextStream } from './output';
@@ -19,6 +18,8 @@ export function createProgress(stream: TextStream & NodeJS.WritableStream, quiet
 
 const LINE_STEP = 0.1;
 const LINE_PAUSE_MS = 1000;
+/** Shorter stages leave no line behind on a terminal. */
+const LISTED_SECONDS = 0.5;
 
 /**
  * One line when a stage begins and one when it ends; between them one every tenth, at most one a second. A stage
@@ -60,49 +61,49 @@ export function createLines(stream: TextStream, now: () => number = () => perfor
   };
 }
 
+/** A bar for the current stage, a line for each stage that is over. Messages are written above the bar. */
 function createBars(stream: NodeJS.WritableStream): Progress {
-  const bars = new MultiBar(
+  const bar = new SingleBar(
     {
       stream,
       format: '{bar} {percentage}% {stage} {detail}',
       barsize: 24,
       hideCursor: true,
       clearOnComplete: true,
-      stopOnComplete: false,
       // Interruption is handled in one place, for every verb.
       gracefulExit: false,
       fps: 10,
     },
     Presets.shades_classic,
   );
-  let current: { readonly stage: string; readonly bar: SingleBar; readonly startedMs: number } | undefined;
+  let current: { readonly stage: string; readonly startedMs: number; fraction: number; detail: string } | undefined;
+  const show = ({ stage, fraction, detail }: NonNullable<typeof current>): void =>
+    bar.start(1, fraction, { stage, detail });
   const finish = (): void => {
     if (current === undefined) return;
+    bar.stop();
     const seconds = (performance.now() - current.startedMs) / 1000;
-    bars.remove(current.bar);
-    if (seconds >= 0.5) bars.log(`✓ ${current.stage} ${formatSeconds(seconds)}\n`);
+    if (seconds >= LISTED_SECONDS) stream.write(`✓ ${current.stage} ${formatSeconds(seconds)}\n`);
     current = undefined;
   };
   return {
     onProgress: (event) => {
       const stage = printable(event.stage);
-      const payload = { stage, detail: printable(event.message ?? '') };
-      if (current?.stage !== stage) {
-        finish();
-        current = { stage, bar: bars.create(1, 0, payload), startedMs: performance.now() };
+      const detail = printable(event.message ?? '');
+      if (current?.stage === stage) {
+        Object.assign(current, { fraction: event.fraction, detail });
+        bar.update(event.fraction, { detail });
+        return;
       }
-      current.bar.update(event.fraction, payload);
+      finish();
+      current = { stage, startedMs: performance.now(), fraction: event.fraction, detail };
+      show(current);
     },
     onMessage: (text) => {
-      const line = `${printable(text)}\n`;
-      // Without a bar nothing would redraw, and what was logged would wait.
-      if (current === undefined) stream.write(line);
-      else bars.log(line);
+      if (current !== undefined) bar.stop();
+      stream.write(`${printable(text)}\n`);
+      if (current !== undefined) show(current);
     },
-    stop: () => {
-      finish();
-      bars.update();
-      bars.stop();
-    },
+    stop: finish,
   };
 }
