@@ -3,6 +3,7 @@ import { findImageInput, findLogits } from '../onnx/inputs';
 import type { Model } from '../onnx/ir';
 import { parseModel, readModel } from '../onnx/load';
 import { inferShapes, type ShapeMap } from '../onnx/shapes';
+import { requireSupported } from '../onnx/support';
 import type { ModelSource } from './api';
 
 /** A classifier that has been read and understood as far as every verb needs. */
@@ -10,7 +11,9 @@ export interface Classifier {
   readonly model: Model;
   readonly shapes: ShapeMap;
   readonly input: ImageInput;
-  /** Name of the output that holds one score a class. */
+  /** Name of the graph output that holds one score a class: logits, or probabilities where a Softmax ends the graph. */
+  readonly output: string;
+  /** The scores before a final Softmax; `output` where there is none. */
   readonly logits: string;
   readonly classes: number;
 }
@@ -22,10 +25,14 @@ export async function openModel(source: ModelSource, signal?: AbortSignal): Prom
   return parseModel(source.bytes, { resolveExternal: (location) => external.get(location) });
 }
 
-/** Finds image input, logits and shapes. Errors: ERR_MODEL_UNSUPPORTED where the model is no image classifier. */
+/**
+ * Finds image input, logits and shapes. Errors: ERR_MODEL_UNSUPPORTED where the model is no image classifier, or holds
+ * custom or quantised operators.
+ */
 export function understandClassifier(model: Model): Classifier {
+  requireSupported(model);
   const shapes = inferShapes(model);
   const input = findImageInput(model, shapes);
-  const logits = findLogits(model, shapes);
-  return { model, shapes, input, logits: logits.name, classes: logits.classes };
+  const { name: output, beforeSoftmax: logits, classes } = findLogits(model, shapes);
+  return { model, shapes, input, output, logits, classes };
 }

@@ -1,8 +1,10 @@
-import { expected, type SieveErrorCode } from '../errors';
+import { expected } from '../errors';
 import { CRITERIA, type CommonOptions, type CompressOptions, type Criterion, type DataOptions } from './api';
+import type { Runtime } from './network';
 
 export const DEFAULT_MEMORY_BUDGET_BYTES = 2 * 1024 ** 3;
 export const DEFAULT_CALIBRATION_SAMPLES = 2000;
+const DEFAULT_BATCH_SIZE = 64;
 
 /** What `auto` means: the criterion that measurement made the default (docs/criteria.md). */
 export const DEFAULT_CRITERION = 'reconstruction' satisfies Criterion;
@@ -38,7 +40,7 @@ export function readCriterion(options: CompressOptions): Exclude<Criterion, 'aut
   return criterion === 'auto' ? DEFAULT_CRITERION : criterion;
 }
 
-export function checkCommon(options: CommonOptions & Partial<DataOptions>): void {
+function checkCommon(options: CommonOptions & Partial<DataOptions>): void {
   if (options.samples !== undefined) positiveInteger(options.samples, '--samples');
   if (options.batchSize !== undefined) positiveInteger(options.batchSize, '--batch');
   if (options.threads !== undefined && options.threads !== 0) positiveInteger(options.threads, '--threads');
@@ -58,6 +60,21 @@ function fraction(value: number | undefined, name: string): void {
   }
 }
 
-function positiveInteger(value: number, name: string, code: SieveErrorCode = 'ERR_OPTION'): void {
-  if (!Number.isSafeInteger(value) || value < 1) throw expected(code, 'a positive integer', name, value);
+function positiveInteger(value: number, name: string): void {
+  if (!Number.isSafeInteger(value) || value < 1) throw expected('ERR_OPTION', 'a positive integer', name, value);
+}
+
+/** Checks what all verbs share and fills in the defaults. */
+export function readRuntime(options: CommonOptions & Partial<DataOptions>): Runtime {
+  checkCommon(options);
+  return {
+    device: oneOf(options.device, ['auto', 'cpu', 'cuda', 'webgpu'], '--device', 'auto'),
+    threads: options.threads === 0 ? undefined : options.threads,
+    batchSize: options.batchSize ?? DEFAULT_BATCH_SIZE,
+    memoryBudgetBytes: options.memoryBudgetBytes ?? DEFAULT_MEMORY_BUDGET_BYTES,
+    seed: options.seed ?? 0,
+    signal: options.signal,
+    onProgress: options.onProgress,
+    onMessage: options.onMessage,
+  };
 }
