@@ -92,6 +92,7 @@ function followChannels(node: Node, facts: GraphFacts, walk: Walk, use: LinearUs
   const context: FlowContext = {
     ...facts,
     label: (tensor) => walk.labels.get(tensor),
+    countsChannels: (tensor) => walk.sizes.has(tensor),
     write(tensor, label) {
       if (tensor !== undefined && tensor !== '' && label !== undefined) written.set(tensor, label);
     },

@@ -2,7 +2,7 @@ import { intsAttribute } from '../attributes';
 import { constantTensor, constantValue } from '../constants';
 import { elementCount, elementSize } from '../elementSize';
 import { elementTypes } from '../elementTypes';
-import { graphIndex } from '../graphIndex';
+import { graphIndex, tensorsRead } from '../graphIndex';
 import type { DataType, Graph, Model, Tensor } from '../ir';
 import type { ShapeMap } from '../shapes';
 import { float32Tensor, int64Tensor, isFloatType, rawTensor } from '../tensor';
@@ -14,10 +14,11 @@ export function createFacts(model: Model, shapes: ShapeMap): GraphFacts {
   const { graph } = model;
   const opset = model.opsets.get('') ?? 0;
   const types = elementTypes(graph);
+  const unvarying = unvaryingTensors(graph);
   const constants = new Map<string, Tensor | undefined>();
   const integers = new Map<string, readonly number[] | undefined>();
   const constant = (name: string): Tensor | undefined => {
-    if (name === '') return undefined;
+    if (!unvarying.has(name)) return undefined;
     if (!constants.has(name))
       constants.set(name, readConstant(graph, name, shapes, constant) ?? computeConstant(graph, name, opset, types));
     return constants.get(name);
@@ -32,6 +33,18 @@ export function createFacts(model: Model, shapes: ShapeMap): GraphFacts {
       return integers.get(name);
     },
   };
+}
+
+/** Tensors that depend on no input of the graph. Random operators have none either, but are no constants. */
+function unvaryingTensors(graph: Graph): ReadonlySet<string> {
+  const names = new Set(graph.initializers.keys());
+  for (const node of graph.nodes) {
+    if (node.domain !== '' || node.opType.startsWith('Random') || node.opType === 'Bernoulli') continue;
+    const reads = tensorsRead(node);
+    if ((reads.size > 0 || node.opType === 'Constant') && [...reads].every((name) => names.has(name)))
+      for (const name of node.outputs) if (name !== '') names.add(name);
+  }
+  return names;
 }
 
 /** Weights as they are stored, also behind operators that only rearrange them; bytes are moved, not converted. */
@@ -87,7 +100,6 @@ function computeConstant(
   opset: number,
   types: ReadonlyMap<string, DataType>,
 ): Tensor | undefined {
-  if (!graphIndex(graph).producers.has(name)) return undefined;
   const value = constantValue(graph, name, { opset });
   const dataType = types.get(name);
   if (value === undefined || dataType === undefined) return undefined;

@@ -16,6 +16,8 @@ export interface GraphFacts {
 /** How an operator says what happens to slots. Everything it does not say is refused, never guessed. */
 export interface FlowContext extends GraphFacts {
   label(tensor: string): ChannelLabel | undefined;
+  /** True where the tensor holds sizes that change when channels are cut. Only `sizeInputs` ever are. */
+  countsChannels(tensor: string): boolean;
   write(tensor: string | undefined, label: ChannelLabel | undefined): void;
   fresh(count: number): number[];
   tie(first: number, second: number): void;

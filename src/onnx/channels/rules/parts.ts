@@ -127,6 +127,8 @@ function flowThroughSlice(node: Node, context: FlowContext): string | undefined 
   const operands = sliceOperands(node, rank, context);
   const axes = operands?.axes ?? slicedAxes(node, rank, context);
   if (axes === undefined) return 'slices along axes that are not constant';
+  if (operands === undefined && node.inputs.some((name) => context.countsChannels(name)))
+    return 'slices at positions that are computed from the number of channels';
   const entry = axes.indexOf(label.axis);
   if (entry < 0) {
     context.write(node.outputs[0], label);
@@ -149,8 +151,9 @@ function cutSlice(node: Node, context: CutContext): Node {
   const kept = context.kept(node.inputs[0]);
   const rank = context.shapeOf(node.inputs[0] ?? '')?.length ?? 0;
   const operands = sliceOperands(node, rank, context);
-  const entry = kept === undefined ? -1 : (operands?.axes.indexOf(kept.axis) ?? -1);
-  if (kept === undefined || operands === undefined || entry < 0) return node;
+  if (operands === undefined) return node;
+  const entry = kept === undefined ? -1 : operands.axes.indexOf(kept.axis);
+  if (kept === undefined || entry < 0) return withBounds(node, operands.starts, operands.ends, context);
   const [start, end] = sliceBounds(operands, entry, kept.size);
   const before = kept.positions.filter((position) => position < start).length;
   const within = kept.positions.filter((position) => position >= start && position < end).length;
@@ -158,9 +161,18 @@ function cutSlice(node: Node, context: CutContext): Node {
     values.map((old, index) => (index === entry ? value : old));
   const starts = replace(operands.starts, before);
   const ends = replace(operands.ends, before + within);
+  return withBounds(node, starts, ends, context);
+}
+
+/** New bounds, and the old ones as constants where they were computed from a number of channels. */
+function withBounds(node: Node, starts: readonly number[], ends: readonly number[], context: CutContext): Node {
   if (inputOf(node, 1) === undefined) return withInts(withInts(node, 'starts', starts), 'ends', ends);
-  const started = withInput(node, 1, context.integersAs(node.inputs[1] ?? '', starts));
-  return withInput(started, 2, context.integersAs(node.inputs[2] ?? '', ends));
+  const same = (name: string, values: readonly number[]) =>
+    context.constant(name) !== undefined && context.integers(name)?.every((value, index) => value === values[index]);
+  return [starts, ends].reduce((changed, values, index) => {
+    const operand = node.inputs[index + 1] ?? '';
+    return same(operand, values) ? changed : withInput(changed, index + 1, context.integersAs(operand, values));
+  }, node);
 }
 
 interface ChannelPads {
@@ -263,7 +275,7 @@ function cutGather(node: Node, context: CutContext): Node {
 export const partRules: readonly OperatorRule[] = [
   { operators: ['Concat'], flow: flowThroughConcat },
   { operators: ['Split'], flow: flowThroughSplit, cut: cutSplit },
-  { operators: ['Slice'], flow: flowThroughSlice, cut: cutSlice },
+  { operators: ['Slice'], sizeInputs: [1, 2], flow: flowThroughSlice, cut: cutSlice },
   { operators: ['Pad'], flow: flowThroughPad, cut: cutPad },
   { operators: ['Gather'], flow: flowThroughGather, cut: cutGather },
 ];
