@@ -41,6 +41,7 @@
       'conditions': [
         ['target_arch=="x64"', { 'dependencies': ['sieve_avx2', 'sieve_avx512'] }],
         ['OS!="win"', { 'libraries': ['-pthread'] }],
+        ['OS=="linux"', { 'ldflags': ['-Wl,-z,now'] }],
       ],
     },
   ],

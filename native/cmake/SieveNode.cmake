@@ -46,6 +46,8 @@ target_link_libraries(onnx_sieve PRIVATE sieve Threads::Threads ${CMAKE_JS_LIB})
 set_target_properties(onnx_sieve PROPERTIES PREFIX "" SUFFIX ".node")
 if(APPLE)
   target_link_options(onnx_sieve PRIVATE -undefined dynamic_lookup)
+elseif(UNIX)
+  target_link_options(onnx_sieve PRIVATE LINKER:-z,now)  # a symbol that is missing fails the load, not a call
 endif()
 if(NOT CMAKE_JS_VERSION)  # cmake-js sets the output folder itself; this is the same one
   set_target_properties(onnx_sieve PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/$<CONFIG>)
