@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { expected } from '../../errors';
 import { RENDERED_CLASS_NAMES, RENDERED_SIDE, renderedLabel, renderSample, type RenderedSplit } from './renderedImage';
 import { RENDERED_LIMIT } from './renderedRandom';
-import type { ImageSource } from './source';
+import type { ImageSource, PixelImage } from './source';
 
 export interface RenderedOptions {
   /** Samples of different splits are never the same, whatever the seed. */
@@ -13,6 +13,11 @@ export interface RenderedOptions {
   readonly seed?: number;
 }
 
+export interface RenderedDataset extends ImageSource {
+  readonly classNames: readonly string[];
+  read(index: number): Promise<PixelImage & { readonly data: Uint8Array }>;
+}
+
 /**
  * A labelled image set that the package draws by itself: ten classes of shapes and textures, 32 × 32 pixels, RGB.
  * Nothing is stored; `read` draws the sample (a third of a millisecond) in a turn of the event loop of its own, so
@@ -20,7 +25,7 @@ export interface RenderedOptions {
  *
  * Errors: ERR_OPTION for a size or seed outside its range.
  */
-export function renderedDataset({ split, size, seed = 0 }: RenderedOptions): ImageSource {
+export function renderedDataset({ split, size, seed = 0 }: RenderedOptions): RenderedDataset {
   if (!Number.isInteger(size) || size < 1 || size > RENDERED_LIMIT) {
     throw expected('ERR_OPTION', `an integer from 1 to ${RENDERED_LIMIT}`, 'the size of a rendered data set', size);
   }
