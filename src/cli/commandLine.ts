@@ -4,13 +4,14 @@ import { packageVersion } from '../report/environment';
 import { analyzeVerb } from './commands/analyze';
 import { benchVerb } from './commands/bench';
 import { compressVerb } from './commands/compress';
+import { demoVerb } from './commands/demo';
 import { doctorVerb } from './commands/doctor';
 import { evaluateVerb } from './commands/evaluate';
 import { inspectVerb } from './commands/inspect';
 import type { CommonFlags } from './options';
 import type { Prepared, Verb } from './verb';
 
-const VERBS: readonly Verb[] = [inspectVerb, analyzeVerb, compressVerb, evaluateVerb, benchVerb, doctorVerb];
+const VERBS: readonly Verb[] = [inspectVerb, analyzeVerb, compressVerb, evaluateVerb, benchVerb, doctorVerb, demoVerb];
 
 /** What a command line asks for: to run a verb, or to print a text (help, version) and end. */
 export type Parsed =

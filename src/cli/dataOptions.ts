@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { DatasetSpec } from '../activations/types';
 import { expected } from '../errors';
-import { choice, imageSize, integer, numberList, scale } from './values';
+import { choice, imageSize, integer, nameList, numberList, scale as scaleFactor } from './values';
 
 type DatasetFields = Omit<DatasetSpec, 'path'>;
 
@@ -11,7 +11,7 @@ export interface DataFlags extends DatasetFields {
   readonly data?: string;
 }
 
-const KINDS = ['image-folder', 'npy', 'npz', 'cifar-binary', 'idx'] as const;
+const KINDS = ['image-folder', 'tar', 'npy', 'npz', 'cifar-binary', 'idx'] as const;
 const LAYOUTS = ['NCHW', 'NHWC'] as const;
 
 export function addDataOptions(command: Command): Command {
@@ -29,10 +29,18 @@ export function addDataOptions(command: Command): Command {
       ),
     )
     .addOption(new Option('--labels <path>', 'labels of npy and idx data, or the name of the labels array in an .npz'))
+    .addOption(new Option('--images <name>', 'name of the images array in an .npz'))
+    .addOption(
+      new Option('--class-names <a,b,c>', "the classes in the order of the model's outputs").argParser(
+        nameList('--class-names'),
+      ),
+    )
     .addOption(
       new Option('--size <h,w>', "resize images to this (default: the model's input)").argParser(imageSize('--size')),
     )
-    .addOption(new Option('--scale <factor>', 'factor of the pixel values, such as 1/255').argParser(scale('--scale')))
+    .addOption(
+      new Option('--scale <factor>', 'factor of the pixel values, such as 1/255').argParser(scaleFactor('--scale')),
+    )
     .addOption(new Option('--mean <a,b,c>', 'subtracted after scaling, by channel').argParser(numberList('--mean')))
     .addOption(
       new Option('--std <a,b,c>', 'divided by afterwards, by channel').argParser(
@@ -61,19 +69,20 @@ export function readData(flags: DataFlags): string | DatasetSpec {
   return withFields(flags.data, {
     kind: flags.kind,
     labels: flags.labels,
-    ...pixelFields(flags),
-    layout: flags.layout,
+    images: flags.images,
+    ...sharedFields(flags),
     limit: flags.limit,
   });
 }
 
-/** The validation samples take the same pixel treatment; what says where labels lie belongs to --data alone. */
+/** Validation samples take the same treatment; which arrays and how many samples to read belongs to --data alone. */
 export function readValidation(path: string | undefined, flags: DataFlags): string | DatasetSpec | undefined {
-  return path === undefined ? undefined : withFields(path, { ...pixelFields(flags), layout: flags.layout });
+  return path === undefined ? undefined : withFields(path, sharedFields(flags));
 }
 
-function pixelFields(flags: DataFlags): DatasetFields {
-  return { size: flags.size, scale: flags.scale, mean: flags.mean, std: flags.std, skipCorrupt: flags.skipCorrupt };
+function sharedFields(flags: DataFlags): DatasetFields {
+  const { size, scale, mean, std, layout, classNames, skipCorrupt } = flags;
+  return { size, scale, mean, std, layout, classNames, skipCorrupt };
 }
 
 function withFields(path: string, fields: DatasetFields): string | DatasetSpec {

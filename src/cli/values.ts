@@ -80,6 +80,15 @@ export function numberList(option: string, accepts?: (value: number) => boolean)
   };
 }
 
+/** "cat,dog" */
+export function nameList(option: string): ValueParser<readonly string[]> {
+  return (text) => {
+    const names = text.split(',').map((name) => name.trim());
+    if (names.includes('')) throw refuse(option, 'names separated by commas', text);
+    return names;
+  };
+}
+
 /** "32,32" or "32x32", or one number for both: [height, width]. */
 export function imageSize(option: string): ValueParser<readonly [number, number]> {
   return (text) => {

@@ -55,7 +55,7 @@ describe('requests', () => {
 
   test('the fields of a data set as flags', () => {
     const line =
-      'evaluate m.onnx --data x.npy --kind npy --labels y.npy --size 32,48 --scale 1/255 --mean 0.5,0.4,0.3 --std 0.2,0.2,0.2 --layout NHWC --limit 100 --skip-corrupt --latency-batch 8';
+      'evaluate m.onnx --data x.npy --kind npy --labels y.npy --images x --class-names cat,dog --size 32,48 --scale 1/255 --mean 0.5,0.4,0.3 --std 0.2,0.2,0.2 --layout NHWC --limit 100 --skip-corrupt --latency-batch 8';
     expect(requestOf(line).request).toEqual({
       model: 'm.onnx',
       options: {
@@ -63,6 +63,8 @@ describe('requests', () => {
           path: 'x.npy',
           kind: 'npy',
           labels: 'y.npy',
+          images: 'x',
+          classNames: ['cat', 'dog'],
           size: [32, 48],
           scale: '1/255',
           mean: [0.5, 0.4, 0.3],
@@ -105,6 +107,11 @@ describe('requests', () => {
         force: true,
       },
     });
+  });
+
+  test('demo', () => {
+    expect(requestOf('demo').request).toEqual({});
+    expect(requestOf('demo -o there --seed 3').request).toEqual({ outputDirectory: 'there', seed: 3 });
   });
 
   test('bench and doctor', () => {
