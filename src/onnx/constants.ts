@@ -49,7 +49,7 @@ export function constantValue(graph: Graph, name: string, options: ConstantOptio
     const initializer = graph.initializers.get(tensor);
     if (initializer !== undefined) return partialValueOfTensor(initializer);
     const producer = producers.get(tensor);
-    if (producer === undefined || producer.outputs[0] !== tensor) return undefined;
+    if (producer?.outputs[0] !== tensor) return undefined;
     const context = contextOf(producer, options.opset ?? 13, shapeOf, valueOf);
     return evaluateNode(context, options.shapes?.get(tensor) ?? applyRule(context)[0]);
   };

@@ -25,7 +25,7 @@ export function buildTensor(tensor: Tensor, placement: TensorPlacement = () => '
   const before = source?.snapshot;
   const place = placement(tensor);
   const isExternal = source?.message.dataLocation === TensorProto_DataLocation.EXTERNAL;
-  const dataKept = before !== undefined && before.bytes === tensor.bytes && before.dataType === tensor.dataType;
+  const dataKept = before?.bytes === tensor.bytes && before.dataType === tensor.dataType;
   const keepData = dataKept && (place === 'keep' || (place === 'inline' && !isExternal));
   const dimsKept = before !== undefined && sameDims(before.dims, tensor.dims);
   if (source !== undefined && keepData && dimsKept && before?.name === tensor.name) return source.message;

@@ -35,10 +35,8 @@ export function serializeModelProto(model: Model, placement?: TensorPlacement): 
 function buildModel(model: Model, placement: TensorPlacement | undefined): ModelProto {
   const source = sourceOf<ModelProto, Model>(model.origin);
   const graph = buildGraph(model.graph, model.irVersion, placement);
-  const same = (key: 'irVersion' | 'opsets' | 'metadata') =>
-    source !== undefined && source.snapshot[key] === model[key];
-  if (source !== undefined && graph === source.message.graph && same('irVersion') && same('opsets') && same('metadata'))
-    return source.message;
+  const same = (key: 'irVersion' | 'opsets' | 'metadata') => source?.snapshot[key] === model[key];
+  if (source?.message.graph === graph && same('irVersion') && same('opsets') && same('metadata')) return source.message;
 
   const message = source ? shallowCopy(source.message) : create(ModelProtoSchema, { producerName: PRODUCER_NAME });
   message.graph = graph;
@@ -109,9 +107,10 @@ function buildInputs(graph: Graph, irVersion: number, before: GraphProto | undef
   for (const entry of before?.input ?? []) {
     const info = trueInputs.get(entry.name);
     const tensor = graph.initializers.get(entry.name);
-    if (info === undefined && tensor === undefined) continue;
+    if (info !== undefined) list.push(buildValueInfo(info));
+    else if (tensor !== undefined) list.push(initializerAsInput(entry, tensor));
+    else continue;
     written.add(entry.name);
-    list.push(info !== undefined ? buildValueInfo(info) : initializerAsInput(entry, tensor as Tensor));
   }
   for (const info of graph.inputs) if (!written.has(info.name)) list.push(buildValueInfo(info));
   if (irVersion < 4)
@@ -138,17 +137,7 @@ function initializerAsInput(entry: ValueInfoProto, tensor: Tensor): ValueInfoPro
 function buildNode(node: Node): NodeProto {
   const source = sourceOf<NodeProto, Node>(node.origin);
   const before = source?.snapshot;
-  if (
-    source !== undefined &&
-    before !== undefined &&
-    before.name === node.name &&
-    before.opType === node.opType &&
-    before.domain === node.domain &&
-    sameList(before.inputs, node.inputs) &&
-    sameList(before.outputs, node.outputs) &&
-    sameList([...before.attributes.values()], [...node.attributes.values()])
-  )
-    return source.message;
+  if (source !== undefined && isSameNode(source.snapshot, node)) return source.message;
 
   const message = source ? shallowCopy(source.message) : create(NodeProtoSchema);
   if (before?.name !== node.name) message.name = node.name;
@@ -164,6 +153,17 @@ function buildNode(node: Node): NodeProto {
     ),
   );
   return message;
+}
+
+function isSameNode(before: Node, node: Node): boolean {
+  return (
+    before.name === node.name &&
+    before.opType === node.opType &&
+    before.domain === node.domain &&
+    sameList(before.inputs, node.inputs) &&
+    sameList(before.outputs, node.outputs) &&
+    sameList([...before.attributes].flat(), [...node.attributes].flat())
+  );
 }
 
 function sameList<T>(left: readonly T[], right: readonly T[]): boolean {

@@ -23,7 +23,7 @@ export function sliceBounds(context: RuleContext, rank: number): SliceBounds[] |
   const { node } = context;
   const starts = fromAttributes ? intsAttribute(node, 'starts') : numbersOf(context, 1);
   const ends = fromAttributes ? intsAttribute(node, 'ends') : numbersOf(context, 2);
-  if (starts === undefined || ends === undefined || starts.length !== ends.length) return undefined;
+  if (starts === undefined || starts.length !== ends?.length) return undefined;
   const givenAxes = fromAttributes ? intsAttribute(node, 'axes') : context.has(3) ? numbersOf(context, 3) : undefined;
   if (!fromAttributes && context.has(3) && givenAxes === undefined) return undefined;
   const givenSteps = !fromAttributes && context.has(4) ? numbersOf(context, 4) : undefined;
