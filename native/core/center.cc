@@ -1,0 +1,36 @@
+// sieve_center_separation_index.
+#include <algorithm>
+
+#include "core/center_search.h"
+#include "core/failure.h"
+#include "core/request.h"
+#include "core/scores.h"
+#include "sieve/sieve.h"
+
+extern "C" sieve_status sieve_center_separation_index(const sieve_separation_request* request,
+                                                      const sieve_run_options* options,
+                                                      sieve_center_result* result, sieve_error* error) {
+  using namespace sieve;
+  return guarded(error, [&] {
+    check_request(request);
+    require(result != nullptr, "a pointer", "result", "NULL");
+    RunContext run(options);
+    const Points points = request_points(*request, run);
+    const CenterSearch search(points, request->class_count, run);
+    run.begin_phase(0.0, 1.0, points.size());
+    const std::vector<int32_t> nearest = search.nearest_centers({{0, points.columns}}, run);
+    std::vector<uint32_t> hits(points.size());
+    for (size_t point = 0; point < points.size(); ++point)
+      hits[point] = nearest[point] == points.labels[point];
+    result->value = separation_score(hits, points.labels, 1, SIEVE_SEPARATION_HARD, request->class_count,
+                                     result->per_class);
+    result->rows_used = static_cast<int64_t>(points.size());
+    if (result->nearest != nullptr) {
+      std::fill_n(result->nearest, points.matrix_rows, -1);
+      for (size_t point = 0; point < points.size(); ++point)
+        result->nearest[points.rows[point]] = nearest[point];
+    }
+    if (result->centers != nullptr) search.write_centers(result->centers);
+    run.finish();
+  });
+}

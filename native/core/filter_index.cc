@@ -1,0 +1,160 @@
+#include "core/filter_index.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "core/center_search.h"
+#include "core/neighbour_search.h"
+#include "core/request.h"
+#include "core/scores.h"
+
+namespace sieve {
+namespace {
+
+std::vector<uint32_t> sorted(std::vector<uint32_t> filters) {
+  std::sort(filters.begin(), filters.end());
+  return filters;
+}
+
+class SeparationFilterIndex final : public FilterIndex {
+ public:
+  SeparationFilterIndex(const sieve_separation_request& request, const Points& points, size_t filters,
+                        RunContext& run)
+      : request_(request),
+        points_(points),
+        dims_(points.columns / filters),
+        order_(checked_order(request, points.size() - 1)),
+        search_({&points, &points, order_, false}, run) {}
+
+  std::vector<double> with_each(const std::vector<uint32_t>& base, const std::vector<uint32_t>& candidates,
+                                RunContext& run, double from, double to) const override {
+    const std::vector<uint32_t> base_filters = sorted(base);
+    const Columns base_columns = filter_columns(base_filters, dims_);
+    PointSums base_sums = sums_of(base_columns, run);
+    const auto make = [&](size_t i) {
+      const Columns added = filter_columns({candidates[i]}, dims_);
+      PointSums sums = base_sums;
+      sums.add(sums_of(added, run));
+      return SearchSet{joint_columns(base_filters, candidates[i], dims_), added, std::move(sums), {}};
+    };
+    return in_batches(
+        candidates.size(), [&](size_t) { return base_columns; }, false, make, run, from, to);
+  }
+
+  std::vector<double> of_prefixes(const std::vector<uint32_t>& order, RunContext& run, double from,
+                                  double to) const override {
+    PointSums sums;
+    std::vector<uint32_t> taken;
+    const auto make = [&](size_t i) {
+      const Columns added = filter_columns({order[i]}, dims_);
+      sums.add(sums_of(added, run));
+      taken.insert(std::lower_bound(taken.begin(), taken.end(), order[i]), order[i]);
+      return SearchSet{filter_columns(taken, dims_), added, sums, {}};
+    };
+    const auto base_of = [&](size_t first) {
+      return filter_columns(sorted({order.begin(), order.begin() + static_cast<std::ptrdiff_t>(first)}),
+                            dims_);
+    };
+    return in_batches(order.size(), base_of, true, make, run, from, to);
+  }
+
+  std::vector<double> of_sets(const std::vector<std::vector<uint32_t>>& sets, RunContext& run, double from,
+                              double to) const override {
+    const auto make = [&](size_t i) { return search_.set_of(filter_columns(sets[i], dims_), run); };
+    return in_batches(
+        sets.size(), [](size_t) { return Columns{}; }, false, make, run, from, to);
+  }
+
+ private:
+  PointSums sums_of(const Columns& columns, const RunContext& run) const {
+    return search_.sums_of(points_, columns, run);
+  }
+
+  // make(i) is called once for each i, ascending.
+  std::vector<double> in_batches(size_t count, const std::function<Columns(size_t)>& base_of, bool cumulative,
+                                 const std::function<SearchSet(size_t)>& make, RunContext& run, double from,
+                                 double to) const {
+    std::vector<double> values;
+    const size_t batch = search_.sets_at_once();
+    for (size_t first = 0; first < count; first += batch) {
+      const size_t last = std::min(count, first + batch);
+      std::vector<SearchSet> sets;
+      for (size_t i = first; i < last; ++i) sets.push_back(make(i));
+      const auto at = [&](size_t i) {
+        return from + (to - from) * static_cast<double>(i) / static_cast<double>(count);
+      };
+      for (const SearchAnswer& answer :
+           search_.search(base_of(first), cumulative, sets, run, at(first), at(last))) {
+        values.push_back(separation_score(answer.same_label, points_.labels, order_, request_.kind,
+                                          request_.class_count, nullptr));
+      }
+    }
+    return values;
+  }
+
+  const sieve_separation_request& request_;
+  const Points& points_;
+  size_t dims_;
+  size_t order_;
+  NeighbourSearch search_;
+};
+
+class CenterFilterIndex final : public FilterIndex {
+ public:
+  CenterFilterIndex(const sieve_separation_request& request, const Points& points, size_t filters,
+                    RunContext& run)
+      : points_(points), dims_(points.columns / filters), search_(points, request.class_count, run) {}
+
+  std::vector<double> with_each(const std::vector<uint32_t>& base, const std::vector<uint32_t>& candidates,
+                                RunContext& run, double from, double to) const override {
+    run.begin_phase(from, to, points_.size());
+    const std::vector<uint64_t> counts = search_.count_with_each(dims_, sorted(base), run);
+    std::vector<double> values;
+    for (const uint32_t candidate : candidates) values.push_back(share(counts[candidate]));
+    return values;
+  }
+
+  std::vector<double> of_prefixes(const std::vector<uint32_t>& order, RunContext& run, double from,
+                                  double to) const override {
+    std::vector<std::vector<uint32_t>> sets;
+    for (size_t i = 0; i < order.size(); ++i) {
+      sets.push_back(sorted({order.begin(), order.begin() + static_cast<std::ptrdiff_t>(i + 1)}));
+    }
+    return of_sets(sets, run, from, to);
+  }
+
+  std::vector<double> of_sets(const std::vector<std::vector<uint32_t>>& sets, RunContext& run, double from,
+                              double to) const override {
+    run.begin_phase(from, to, sets.size() * points_.size());
+    std::vector<double> values;
+    for (const std::vector<uint32_t>& set : sets) {
+      const std::vector<int32_t> nearest = search_.nearest_centers(filter_columns(set, dims_), run);
+      uint64_t hits = 0;
+      for (size_t point = 0; point < nearest.size(); ++point) hits += nearest[point] == points_.labels[point];
+      values.push_back(share(hits));
+    }
+    return values;
+  }
+
+ private:
+  double share(uint64_t hits) const {
+    return static_cast<double>(hits) / static_cast<double>(points_.size());
+  }
+
+  const Points& points_;
+  size_t dims_;
+  CenterSearch search_;
+};
+
+}  // namespace
+
+std::unique_ptr<FilterIndex> make_filter_index(const sieve_separation_request& request, const Points& points,
+                                               size_t filters, int32_t index_kind, RunContext& run) {
+  if (index_kind == SIEVE_INDEX_CENTER) {
+    return std::make_unique<CenterFilterIndex>(request, points, filters, run);
+  }
+  return std::make_unique<SeparationFilterIndex>(request, points, filters, run);
+}
+
+}  // namespace sieve

@@ -1,0 +1,317 @@
+#include "core/neighbour_search.h"
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "core/backend.h"
+#include "core/copies.h"
+#include "core/failure.h"
+#include "core/parallel.h"
+#include "core/tile_product.h"
+#include "core/tile_sweep.h"
+
+namespace sieve {
+namespace {
+
+constexpr size_t kQueryGrain = 32;
+
+bool has_labels(const SearchProblem& problem) { return !problem.queries->labels.empty(); }
+
+SearchAnswer empty_answer(const SearchProblem& problem) {
+  SearchAnswer answer;
+  if (has_labels(problem)) answer.same_label.resize(problem.queries->size());
+  if (problem.wants_neighbours) answer.neighbours.resize(problem.queries->size() * problem.order);
+  return answer;
+}
+
+void write_answer(const SearchProblem& problem, size_t query, const std::vector<Neighbour>& nearest,
+                  SearchAnswer& answer) {
+  if (nearest.size() < problem.order) {
+    throw Failure(SIEVE_STATUS_INTERNAL, "Expected " + std::to_string(problem.order) +
+                                             " neighbours for point " + std::to_string(query) +
+                                             " but received " + std::to_string(nearest.size()));
+  }
+  if (has_labels(problem)) {
+    answer.same_label[query] =
+        static_cast<uint32_t>(std::count_if(nearest.begin(), nearest.end(), [&](const Neighbour& neighbour) {
+          return problem.references->labels[neighbour.point] == problem.queries->labels[query];
+        }));
+  }
+  if (problem.wants_neighbours) {
+    std::copy(nearest.begin(), nearest.end(),
+              answer.neighbours.begin() + static_cast<std::ptrdiff_t>(query * problem.order));
+  }
+}
+
+// One set on its way through a vector search.
+struct SetState {
+  PointBounds query_bounds;
+  PointBounds reference_bounds;  // empty where leave one out
+  CandidateLists lists;
+  std::vector<std::vector<uint32_t>> copies;  // of references, more than `order` each
+  std::vector<uint8_t> answered;              // queries that need no candidates
+};
+
+// Queries whose nearest are copies of themselves are answered here; references that `order` lower copies make
+// unnecessary, and points that float32 can not hold, take no part in the sweep.
+SetState prepare_set(const SearchProblem& problem, const Conditioning& conditioning, bool leave_one_out,
+                     const std::vector<uint32_t>& oversized_queries,
+                     const std::vector<uint32_t>& oversized_references, const SearchSet& set, size_t chain,
+                     SearchAnswer& answer) {
+  const Points& references = *problem.references;
+  const PointSums& reference_sums = leave_one_out ? set.query_sums : set.reference_sums;
+  const size_t dims = column_count(set.columns);
+  SetState state{point_bounds(set.query_sums, dims, chain, conditioning),
+                 leave_one_out ? PointBounds{} : point_bounds(reference_sums, dims, chain, conditioning),
+                 CandidateLists(problem.queries->size(), problem.order, conditioning.exact,
+                                references.labels.empty() ? nullptr : references.labels.data()),
+                 groups_of_copies(references, set.columns, reference_sums.hashes, problem.order + 1),
+                 std::vector<uint8_t>(problem.queries->size(), 0)};
+  PointBounds& bounds = leave_one_out ? state.query_bounds : state.reference_bounds;
+  std::vector<Neighbour> nearest;
+  for (const std::vector<uint32_t>& group : state.copies) {
+    for (size_t rank = 0; rank < group.size(); ++rank) {
+      if (leave_one_out) {
+        nearest.clear();
+        for (size_t other = 0; nearest.size() < problem.order; ++other) {
+          if (other != rank) nearest.push_back({0.0, group[other]});
+        }
+        write_answer(problem, group[rank], nearest, answer);
+        state.answered[group[rank]] = 1;
+        state.lists.close(group[rank]);
+      }
+      if (rank >= problem.order) bounds.lower_norms[group[rank]] = std::numeric_limits<float>::infinity();
+    }
+  }
+  for (const uint32_t point : oversized_references) {
+    bounds.lower_norms[point] = std::numeric_limits<float>::infinity();
+  }
+  for (const uint32_t point : oversized_queries) {
+    state.query_bounds.lower_norms[point] = std::numeric_limits<float>::infinity();
+    state.lists.close(point);
+  }
+  return state;
+}
+
+// Points that can still be a candidate (or, where they are queries too, have one) in some set.
+std::vector<uint32_t> points_in_sweep(size_t count, const std::vector<const PointBounds*>& bounds) {
+  std::vector<uint32_t> points;
+  for (size_t point = 0; point < count; ++point) {
+    const bool takes_part = std::any_of(bounds.begin(), bounds.end(), [&](const PointBounds* of) {
+      return of->lower_norms[point] < std::numeric_limits<float>::infinity();
+    });
+    if (takes_part) points.push_back(static_cast<uint32_t>(point));
+  }
+  return points;
+}
+
+// Oversized references within reach of a query: its distance is at least (|z_reference| - |z_query|)^2.
+void reachable_oversized(const std::vector<uint32_t>& oversized, const PointSums& query_sums,
+                         const PointSums& reference_sums, size_t query, bool leave_one_out, float threshold,
+                         std::vector<uint32_t>& reachable) {
+  const double norm = std::sqrt(query_sums.square_norms[query]);
+  for (const uint32_t reference : oversized) {
+    if (leave_one_out && reference == query) continue;
+    const double gap = std::sqrt(reference_sums.square_norms[reference]) - norm;
+    if (threshold == FLT_MAX || !(gap > 0.0) || !(gap * gap * (1.0 - 1e-5) > threshold)) {
+      reachable.push_back(reference);
+    }
+  }
+}
+
+enum class Certainty { kAnswered, kNeedsSweep };
+
+// Answers a query from its candidates if they allow it.
+class CandidateJudge {
+ public:
+  CandidateJudge(const SearchProblem& problem, const SearchSet& set, const CandidateLists& lists)
+      : problem_(problem), set_(set), lists_(lists), nearest_(problem.order) {}
+
+  Certainty answer(size_t query, const std::vector<uint32_t>& oversized, SearchAnswer& answer) {
+    const float threshold = lists_.threshold(query);
+    points_.assign(oversized.begin(), oversized.end());
+    for (const Candidate* c = lists_.begin(query); c != lists_.end(query); ++c) {
+      if (c->lower <= threshold) points_.push_back(c->point);
+    }
+    const bool complete = lists_.complete(query);
+    if (!problem_.wants_neighbours) {
+      const std::vector<int32_t>& labels = problem_.references->labels;
+      const int32_t own = problem_.queries->labels[query];
+      const int32_t first = points_.empty() ? CandidateLists::kNoLabel : labels[points_.front()];
+      const bool one_label = std::all_of(points_.begin(), points_.end(),
+                                         [&](uint32_t point) { return labels[point] == first; }) &&
+                             (complete || lists_.dropped_label(query) == first);
+      if (one_label && points_.size() >= problem_.order) {
+        answer.same_label[query] = first == own ? static_cast<uint32_t>(problem_.order) : 0;
+        return Certainty::kAnswered;
+      }
+      if (complete && points_.size() == problem_.order) {
+        answer.same_label[query] = static_cast<uint32_t>(std::count_if(
+            points_.begin(), points_.end(), [&](uint32_t point) { return labels[point] == own; }));
+        return Certainty::kAnswered;
+      }
+    }
+    if (!complete) return Certainty::kNeedsSweep;
+    nearest_.clear();
+    offer(query, points_, nearest_);
+    write_answer(problem_, query, nearest_.neighbours(), answer);
+    return Certainty::kAnswered;
+  }
+
+  void offer(size_t query, const std::vector<uint32_t>& points, NearestList& nearest) {
+    rows_.clear();
+    for (const uint32_t point : points) rows_.push_back(problem_.references->row(point));
+    distances_.resize(points.size());
+    reference_distances(problem_.queries->row(query), rows_.data(), rows_.size(), set_.columns,
+                        distances_.data());
+    for (size_t i = 0; i < points.size(); ++i) nearest.offer({distances_[i], points[i]});
+  }
+
+ private:
+  const SearchProblem& problem_;
+  const SearchSet& set_;
+  const CandidateLists& lists_;
+  NearestList nearest_;
+  std::vector<uint32_t> points_;
+  std::vector<const float*> rows_;
+  std::vector<double> distances_;
+};
+
+}  // namespace
+
+NeighbourSearch::NeighbourSearch(const SearchProblem& problem, RunContext& run)
+    : problem_(problem),
+      leave_one_out_(problem.queries == problem.references),
+      backend_(resolve_backend(run.requested_backend())),
+      kernels_(tile_kernels(backend_)) {
+  if (kernels_ == nullptr) return;
+  std::vector<const Points*> sets{problem.queries};
+  if (!leave_one_out_) sets.push_back(problem.references);
+  conditioning_ = condition(sets, run);
+  oversized_queries_ = oversized_points(*problem.queries, conditioning_);
+  oversized_references_ = oversized_points(*problem.references, conditioning_);
+}
+
+PointSums NeighbourSearch::sums_of(const Points& points, const Columns& columns,
+                                   const RunContext& run) const {
+  return kernels_ == nullptr ? PointSums{} : point_sums(points, columns, conditioning_, run);
+}
+
+SearchSet NeighbourSearch::set_of(const Columns& columns, const RunContext& run) const {
+  return {columns, columns, sums_of(*problem_.queries, columns, run),
+          leave_one_out_ ? PointSums{} : sums_of(*problem_.references, columns, run)};
+}
+
+size_t NeighbourSearch::sets_at_once() const {
+  const size_t points = problem_.queries->size() + (leave_one_out_ ? 0 : problem_.references->size());
+  const size_t per_point = sizeof(double) + sizeof(uint64_t) + 2 * sizeof(float);
+  const size_t per_set =
+      points * per_point + problem_.queries->size() * CandidateLists::bytes_per_query(problem_.order, false);
+  const size_t input = points * problem_.queries->columns * sizeof(float);
+  return std::max<size_t>(1, ((size_t{20} << 20) + input / 8) / per_set);
+}
+
+std::vector<SearchAnswer> NeighbourSearch::search(const Columns& base, bool cumulative,
+                                                  const std::vector<SearchSet>& sets, RunContext& run,
+                                                  double from, double to) const {
+  std::vector<SearchAnswer> answers;
+  if (kernels_ == nullptr) {
+    run.begin_phase(from, to, sets.size() * problem_.queries->size());
+    for (const SearchSet& set : sets) answers.push_back(search_serially(set, run));
+    return answers;
+  }
+
+  for (size_t s = 0; s < sets.size(); ++s) answers.push_back(empty_answer(problem_));
+  std::vector<std::unique_ptr<SetState>> states(sets.size());
+  std::vector<size_t> chains;
+  for (size_t s = 0; s < sets.size(); ++s) {
+    const size_t before = cumulative && s > 0 ? chains.back() : product_chain(column_count(base));
+    chains.push_back(before + product_chain(column_count(sets[s].added)));
+  }
+  parallel_for(run, sets.size(), [&](size_t s, int) {
+    states[s] =
+        std::make_unique<SetState>(prepare_set(problem_, conditioning_, leave_one_out_, oversized_queries_,
+                                               oversized_references_, sets[s], chains[s], answers[s]));
+  });
+
+  Sweep sweep{kernels_,       &conditioning_, problem_.queries, problem_.references, leave_one_out_, {}, {},
+              problem_.order, &base,          cumulative};
+  std::vector<SweepSet> sweep_sets;
+  std::vector<const PointBounds*> query_bounds, reference_bounds;
+  for (size_t s = 0; s < sets.size(); ++s) {
+    SetState& state = *states[s];
+    const PointBounds& right = leave_one_out_ ? state.query_bounds : state.reference_bounds;
+    query_bounds.push_back(&state.query_bounds);
+    reference_bounds.push_back(&right);
+    sweep_sets.push_back({&sets[s].added, &state.query_bounds, &right, &state.lists});
+  }
+  sweep.right_points = points_in_sweep(problem_.references->size(), reference_bounds);
+  if (!leave_one_out_) sweep.left_points = points_in_sweep(problem_.queries->size(), query_bounds);
+  sweep_tiles(sweep, sweep_sets, run, from, from + 0.9 * (to - from));
+
+  const std::vector<uint8_t> oversized_query = [&] {
+    std::vector<uint8_t> flags(problem_.queries->size(), 0);
+    for (const uint32_t point : oversized_queries_) flags[point] = 1;
+    return flags;
+  }();
+  run.begin_phase(from + 0.9 * (to - from), to, sets.size());
+  for (size_t s = 0; s < sets.size(); ++s) {
+    const SearchSet& set = sets[s];
+    const SetState& state = *states[s];
+    const PointSums& reference_sums = leave_one_out_ ? set.query_sums : set.reference_sums;
+    std::vector<uint32_t> unsettled;
+    std::mutex mutex;
+    parallel_ranges(run, problem_.queries->size(), kQueryGrain, [&](size_t begin, size_t end, int) {
+      CandidateJudge judge(problem_, set, state.lists);
+      std::vector<uint32_t> reachable;
+      for (size_t query = begin; query < end; ++query) {
+        if (state.answered[query] != 0) continue;
+        if (oversized_query[query] != 0) {
+          NearestList nearest(problem_.order);
+          nearest_serial(problem_.queries->row(query), *problem_.references,
+                         leave_one_out_ ? query : kNoPoint, set.columns, nearest);
+          write_answer(problem_, query, nearest.neighbours(), answers[s]);
+          continue;
+        }
+        reachable.clear();
+        reachable_oversized(oversized_references_, set.query_sums, reference_sums, query, leave_one_out_,
+                            state.lists.threshold(query), reachable);
+        if (judge.answer(query, reachable, answers[s]) == Certainty::kNeedsSweep) {
+          const std::lock_guard<std::mutex> lock(mutex);
+          unsettled.push_back(static_cast<uint32_t>(query));
+        }
+      }
+    });
+    if (!unsettled.empty()) {
+      std::sort(unsettled.begin(), unsettled.end());
+      std::vector<NearestList> settled = settle_queries(sweep, sweep_sets[s], set.columns, unsettled, run);
+      CandidateJudge judge(problem_, set, state.lists);
+      for (size_t i = 0; i < unsettled.size(); ++i) {
+        judge.offer(unsettled[i], oversized_references_, settled[i]);
+        write_answer(problem_, unsettled[i], settled[i].neighbours(), answers[s]);
+      }
+    }
+    run.advance();
+  }
+  return answers;
+}
+
+SearchAnswer NeighbourSearch::search_serially(const SearchSet& set, RunContext& run) const {
+  SearchAnswer answer = empty_answer(problem_);
+  parallel_for(run, problem_.queries->size(), [&](size_t query, int) {
+    NearestList nearest(problem_.order);
+    nearest_serial(problem_.queries->row(query), *problem_.references, leave_one_out_ ? query : kNoPoint,
+                   set.columns, nearest);
+    write_answer(problem_, query, nearest.neighbours(), answer);
+    run.advance();
+  });
+  return answer;
+}
+
+}  // namespace sieve

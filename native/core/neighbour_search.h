@@ -1,0 +1,74 @@
+// Exact nearest neighbours over one or many sets of columns, on any backend.
+//
+// Vector backends: a float32 sweep leaves each query a few candidates (core/tile_sweep.h). Where all
+// candidates bear one label, or there are just `order` of them, the labels are certain; else float64 decides
+// between them.
+#ifndef SIEVE_CORE_NEIGHBOUR_SEARCH_H
+#define SIEVE_CORE_NEIGHBOUR_SEARCH_H
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/conditioning.h"
+#include "core/points.h"
+#include "core/run_context.h"
+#include "kernels/nearest_serial.h"
+#include "kernels/tile_kernels.h"
+
+namespace sieve {
+
+struct SearchProblem {
+  const Points* queries;
+  const Points* references;  // the same object: leave one out
+  size_t order;              // 1 .. references that a query can have
+  bool wants_neighbours;
+};
+
+// A set of columns whose neighbours are wanted.
+struct SearchSet {
+  Columns columns;
+  Columns added;  // those beyond the base that all sets of a search share
+  PointSums query_sums;
+  PointSums reference_sums;  // empty where the references are the queries
+};
+
+struct SearchAnswer {
+  std::vector<uint32_t> same_label;   // [queries]: how many of the `order` nearest bear the query's label
+  std::vector<Neighbour> neighbours;  // [queries * order] where wanted
+};
+
+class NeighbourSearch {
+ public:
+  // Fails where the backend is missing. The points stay with the caller and outlive this.
+  NeighbourSearch(const SearchProblem& problem, RunContext& run);
+
+  sieve_backend backend() const { return backend_; }
+
+  // The sums that `set` needs for these columns; empty for the serial backend. Sums of disjoint columns add.
+  PointSums sums_of(const Points& points, const Columns& columns, const RunContext& run) const;
+  SearchSet set_of(const Columns& columns, const RunContext& run) const;
+
+  // Sets that one search should take at most, for memory.
+  size_t sets_at_once() const;
+
+  // base: columns that every set contains, where its `added` lists the others; empty with added = columns.
+  // cumulative: a set contains the set before it as well, `added` lists what it has beyond that one.
+  std::vector<SearchAnswer> search(const Columns& base, bool cumulative, const std::vector<SearchSet>& sets,
+                                   RunContext& run, double from, double to) const;
+
+ private:
+  SearchAnswer search_serially(const SearchSet& set, RunContext& run) const;
+
+  SearchProblem problem_;
+  bool leave_one_out_;
+  sieve_backend backend_;
+  const TileKernels* kernels_;  // NULL: serial
+  Conditioning conditioning_;
+  std::vector<uint32_t> oversized_queries_;
+  std::vector<uint32_t> oversized_references_;
+};
+
+}  // namespace sieve
+
+#endif  // SIEVE_CORE_NEIGHBOUR_SEARCH_H

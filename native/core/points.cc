@@ -1,0 +1,115 @@
+#include "core/points.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "core/failure.h"
+#include "core/parallel.h"
+
+namespace sieve {
+namespace {
+
+// Finite exactly where all values are: squares of floats do not overflow float64, and NaN and infinity
+// persist.
+double square_norm(const float* row, size_t columns) {
+  double sums[8] = {};
+  size_t k = 0;
+  for (; k + 8 <= columns; k += 8) {
+    for (size_t lane = 0; lane < 8; ++lane) {
+      const double value = row[k + lane];
+      sums[lane] += value * value;
+    }
+  }
+  for (; k < columns; ++k) sums[0] += static_cast<double>(row[k]) * row[k];
+  double total = 0.0;
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
+}  // namespace
+
+size_t column_count(const Columns& columns) {
+  size_t count = 0;
+  for (const ColumnRange& range : columns) count += range.count;
+  return count;
+}
+
+Columns filter_columns(const std::vector<uint32_t>& filters, size_t dims) {
+  Columns columns;
+  for (const uint32_t filter : filters) {
+    const size_t begin = static_cast<size_t>(filter) * dims;
+    if (!columns.empty() && columns.back().begin + columns.back().count == begin) {
+      columns.back().count += dims;
+    } else {
+      columns.push_back({begin, dims});
+    }
+  }
+  return columns;
+}
+
+Columns joint_columns(const std::vector<uint32_t>& base, uint32_t filter, size_t dims) {
+  std::vector<uint32_t> filters = base;
+  const auto at = std::lower_bound(filters.begin(), filters.end(), filter);
+  if (at == filters.end() || *at != filter) filters.insert(at, filter);
+  return filter_columns(filters, dims);
+}
+
+Points take_points(const sieve_matrix& matrix, const int32_t* labels, int32_t class_count,
+                   bool skip_non_finite, const char* name, RunContext& run) {
+  const std::string subject(name);
+  if (matrix.data == nullptr) {
+    expected(SIEVE_STATUS_INVALID_ARGUMENT, "a pointer", subject + ".data", "NULL");
+  }
+  if (matrix.rows == 0 || matrix.rows > 0x7fffffff) {
+    expected(SIEVE_STATUS_INVALID_ARGUMENT, "1 to 2^31-1 rows", subject, std::to_string(matrix.rows));
+  }
+  // 2^27 columns is where the float64 reference itself would stop to be sharper than the float32 bound.
+  if (matrix.columns == 0 || matrix.columns > (size_t{1} << 27)) {
+    expected(SIEVE_STATUS_INVALID_ARGUMENT, "1 to 2^27 columns", subject, std::to_string(matrix.columns));
+  }
+  const size_t stride = matrix.row_stride == 0 ? matrix.columns : matrix.row_stride;
+  if (stride < matrix.columns || stride > std::numeric_limits<size_t>::max() / sizeof(float) / matrix.rows) {
+    expected(SIEVE_STATUS_INVALID_ARGUMENT, "a row stride of at least the columns", subject,
+             std::to_string(matrix.row_stride));
+  }
+  if (labels != nullptr) {
+    for (size_t row = 0; row < matrix.rows; ++row) {
+      if (labels[row] < 0 || labels[row] >= class_count) {
+        expected(SIEVE_STATUS_INVALID_LABEL, "a class from 0 to " + std::to_string(class_count - 1),
+                 "the label of row " + std::to_string(row) + " of " + subject, std::to_string(labels[row]),
+                 static_cast<int64_t>(row));
+      }
+    }
+  }
+
+  std::vector<double> norms(matrix.rows);
+  parallel_ranges(run, matrix.rows, 64, [&](size_t begin, size_t end, int) {
+    for (size_t row = begin; row < end; ++row) {
+      norms[row] = square_norm(matrix.data + row * stride, matrix.columns);
+    }
+  });
+
+  Points points;
+  points.data = matrix.data;
+  points.columns = matrix.columns;
+  points.row_stride = stride;
+  points.matrix_rows = matrix.rows;
+  points.rows.reserve(matrix.rows);
+  for (size_t row = 0; row < matrix.rows; ++row) {
+    if (!std::isfinite(norms[row])) {
+      if (skip_non_finite) continue;
+      expected(SIEVE_STATUS_NON_FINITE, "finite values", "row " + std::to_string(row) + " of " + subject,
+               "NaN or an infinity", static_cast<int64_t>(row));
+    }
+    norms[points.rows.size()] = norms[row];
+    points.rows.push_back(static_cast<uint32_t>(row));
+    if (labels != nullptr) points.labels.push_back(labels[row]);
+  }
+  norms.resize(points.rows.size());
+  points.square_norms = std::move(norms);
+  return points;
+}
+
+}  // namespace sieve

@@ -1,0 +1,52 @@
+// The rows of a matrix that take part in a computation, and sets of its columns.
+#ifndef SIEVE_CORE_POINTS_H
+#define SIEVE_CORE_POINTS_H
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/run_context.h"
+#include "sieve/sieve.h"
+
+namespace sieve {
+
+struct ColumnRange {
+  size_t begin;
+  size_t count;
+};
+
+// Disjoint ranges, ascending.
+using Columns = std::vector<ColumnRange>;
+
+size_t column_count(const Columns& columns);
+
+// Columns of a set of filters, filter f owning dims columns from f*dims on. filters: ascending, without
+// repeats.
+Columns filter_columns(const std::vector<uint32_t>& filters, size_t dims);
+
+// The columns of `base` (ascending) and of one filter more, which may be among them.
+Columns joint_columns(const std::vector<uint32_t>& base, uint32_t filter, size_t dims);
+
+// Point p is row rows[p] of the matrix; rows ascend, so the order of points is the order of rows.
+struct Points {
+  const float* data = nullptr;
+  size_t columns = 0;
+  size_t row_stride = 0;
+  size_t matrix_rows = 0;
+  std::vector<uint32_t> rows;
+  std::vector<int32_t> labels;       // of each point; empty for data without labels
+  std::vector<double> square_norms;  // of each point, over all columns
+
+  size_t size() const { return rows.size(); }
+  const float* row(size_t point) const { return data + static_cast<size_t>(rows[point]) * row_stride; }
+};
+
+// Checks a matrix and its labels (NULL: none) and keeps the usable rows. A row with NaN or an infinity fails
+// with its number, or is left out where skip_non_finite. `name` is the matrix's name in messages.
+Points take_points(const sieve_matrix& matrix, const int32_t* labels, int32_t class_count,
+                   bool skip_non_finite, const char* name, RunContext& run);
+
+}  // namespace sieve
+
+#endif  // SIEVE_CORE_POINTS_H
