@@ -23,13 +23,14 @@ const LISTED_SECONDS = 0.5;
 
 /**
  * One line when a stage begins and one when it ends; between them one every tenth, at most one a second. A stage
- * that begins anew (the same pass over another part) counts on without a line of its own.
+ * that begins anew (the same pass over another part) is announced again only by the lines of a long run.
  */
 export function createLines(stream: TextStream, now: () => number = () => performance.now()): Progress {
   interface Stage {
-    readonly startedMs: number;
+    startedMs: number;
     printed: number;
     ended: boolean;
+    runs: number;
   }
   const stages = new Map<string, Stage>();
   let lastLineMs = Number.NEGATIVE_INFINITY;
@@ -37,21 +38,27 @@ export function createLines(stream: TextStream, now: () => number = () => perfor
     lastLineMs = now();
     stream.write(`${printable(text)}\n`);
   };
+  const begin = (stage: string, fraction: number, detail: string): void => {
+    stages.set(stage, { startedMs: now(), printed: fraction, ended: fraction >= 1, runs: 1 });
+    line(`${stage}${detail}${fraction >= 1 ? ': done' : ''}`);
+  };
   return {
     onProgress: ({ stage, fraction, message }) => {
-      const known = stages.get(stage);
       const detail = message === undefined ? '' : ` (${message})`;
+      const known = stages.get(stage);
       if (known === undefined) {
-        stages.set(stage, { startedMs: now(), printed: fraction, ended: fraction >= 1 });
-        line(`${stage}${detail}${fraction >= 1 ? ': done' : ''}`);
+        begin(stage, fraction, detail);
         return;
       }
-      if (fraction < known.printed) known.printed = fraction;
-      const due = fraction >= known.printed + LINE_STEP && now() - lastLineMs >= LINE_PAUSE_MS;
-      if (fraction >= 1 && !known.ended) {
+      if (fraction < known.printed || (known.ended && fraction < 1)) {
+        Object.assign(known, { startedMs: now(), printed: fraction, ended: false, runs: known.runs + 1 });
+      }
+      const waited = now() - lastLineMs >= LINE_PAUSE_MS;
+      if (fraction >= 1) {
+        const due = known.runs === 1 || (waited && now() - known.startedMs >= LINE_PAUSE_MS);
+        if (due && !known.ended) line(`${stage}: done after ${formatSeconds((now() - known.startedMs) / 1000)}`);
         known.ended = true;
-        line(`${stage}: done after ${formatSeconds((now() - known.startedMs) / 1000)}`);
-      } else if (fraction < 1 && due) {
+      } else if (waited && fraction >= known.printed + LINE_STEP) {
         known.printed = fraction;
         line(`${stage}: ${Math.floor(100 * fraction)} %${detail}`);
       }

@@ -33,6 +33,18 @@ describe('plain lines', () => {
     expect(stream.text).toBe('activations\nactivations: done after 0.0 s\n');
   });
 
+  test('a long second run of a stage is shown again, from its own beginning', () => {
+    const { stream, at, progress } = recorder();
+    for (let i = 0; i <= 200; i++) {
+      at(i * 100);
+      progress.onProgress({ stage: 'evaluate', fraction: (i % 101) / 100 });
+    }
+    const lines = stream.text.trimEnd().split('\n');
+    expect(lines.filter((line) => line === 'evaluate')).toHaveLength(1);
+    expect(lines.filter((line) => line === 'evaluate: done after 10 s')).toHaveLength(1);
+    expect(lines.filter((line) => line === 'evaluate: 50 %')).toHaveLength(2);
+  });
+
   test('stages that take turns are each named once, with their detail', () => {
     const { stream, progress } = recorder();
     for (let i = 0; i < 5; i++) {

@@ -36,8 +36,9 @@ Examples:
 });
 
 export function renderInspection(result: InspectResult, style: Style): string {
-  const costly = result.layers.filter((layer) => layer.parameters > 0 || layer.macs > 0);
-  const others = result.layers.length - costly.length;
+  const costly = result.layers.filter((layer) => layer.macs > 0);
+  const others = result.layers.filter((layer) => layer.macs === 0);
+  const otherParameters = others.reduce((sum, layer) => sum + layer.parameters, 0);
   const refused = [
     ...result.groups
       .filter((group) => !group.prunable)
@@ -63,7 +64,7 @@ export function renderInspection(result: InspectResult, style: Style): string {
       ],
       style,
     ),
-    heading(`Layers with parameters or arithmetic (${costly.length}; ${others} without)`, style),
+    heading(`Layers (${costly.length})`, style),
     renderTable(
       [
         { title: 'Layer' },
@@ -85,6 +86,9 @@ export function renderInspection(result: InspectResult, style: Style): string {
       ]),
       style,
     ),
+    others.length === 0
+      ? ''
+      : style.dim(`and ${others.length} without multiplications, with ${formatCount(otherParameters)} parameters\n`),
     heading(`Channel groups (${result.groups.length})`, style),
     renderTable(
       [
