@@ -42,7 +42,7 @@ describe('plain lines', () => {
     const lines = stream.text.trimEnd().split('\n');
     expect(lines.filter((line) => line === 'evaluate')).toHaveLength(1);
     expect(lines.filter((line) => line === 'evaluate: done after 10 s')).toHaveLength(1);
-    expect(lines.filter((line) => line === 'evaluate: 50 %')).toHaveLength(2);
+    expect(lines.filter((line) => /^evaluate: 5\d %$/.test(line))).toHaveLength(2);
   });
 
   test('stages that take turns are each named once, with their detail', () => {
