@@ -32,7 +32,7 @@ export async function filterSeparation(
 }
 
 export interface SubsetSeparationOptions extends FilterOptions {
-  /** Sets of filter indices, none empty. */
+  /** Sets of filter indices: at least one, none empty. */
   readonly subsets: readonly ArrayLike<number>[];
 }
 
@@ -67,6 +67,7 @@ function flattenSubsets(
   subsets: readonly ArrayLike<number>[],
   filters: number,
 ): { readonly members: Int32Array; readonly offsets: Int32Array } {
+  if (subsets.length === 0) throw expected('ERR_OPTION', 'at least one set of filters', 'subsets', 'none');
   const total = subsets.reduce((sum, subset) => sum + subset.length, 0);
   const members = allocateInt32(total);
   const offsets = allocateInt32(subsets.length + 1);
