@@ -75,7 +75,12 @@ function assertInRange(labels: Int32Array, classCount: number, path: string): vo
 function numberNames(labels: Int32Array, classCount: number | undefined, path: string): string[] {
   const largest = labels.reduce((maximum, label) => Math.max(maximum, label), -1);
   if (classCount === undefined && largest >= MOST_CLASSES) {
-    throw mismatch(`labels below ${MOST_CLASSES}`, `"${path}"`, `${largest}`, 'Number the classes 0, 1, 2, …');
+    throw mismatch(
+      `labels below ${MOST_CLASSES}`,
+      `"${path}"`,
+      `${largest}`,
+      'Number the classes from 0 without gaps.',
+    );
   }
   return Array.from({ length: classCount ?? largest + 1 }, (_, id) => `${id}`);
 }

@@ -26,8 +26,8 @@ interface Pixels<Data extends Uint8Array | Float32Array = Uint8Array | Float32Ar
  * with PIL's rounding. Transparency is dropped. EXIF orientation and colour profiles are left aside, as
  * torchvision's ImageFolder does.
  *
- * Errors: ERR_IMAGE_CORRUPT naming the image, where a file can not be decoded without any warning;
- * ERR_DATA_MISMATCH where channels can not be converted.
+ * Errors: ERR_IMAGE_CORRUPT naming the image (truncated, or damaged in a way that the decoder notices: a flipped bit
+ * among the pixels of a JPEG is none of them); ERR_DATA_MISMATCH where channels can not be converted.
  */
 export async function decodeSample(
   image: EncodedImage | PixelImage,
@@ -45,7 +45,7 @@ async function decodeFile(image: EncodedImage, target: ImageTarget, name: string
   } catch (error) {
     throw new SieveError(
       'ERR_IMAGE_CORRUPT',
-      `Expected a readable image for "${name}" but received: ${reasonOf(error)}`,
+      `Expected a readable image for "${name}" but received one that can not be decoded (${reasonOf(error)})`,
       {
         cause: error,
         remedy: 'Repair or remove the file, or leave such files out with --skip-corrupt (option `skipCorrupt`).',
