@@ -1,0 +1,148 @@
+// sieve_separation_index, every backend against a naive float64 brute force. Neighbours, their order and their float64
+// distances must be EQUAL, bit for bit: the bounds of the float32 kernels only choose what float64 looks at.
+#include "separation_support.h"
+
+namespace {
+
+struct Wanted {
+  int32_t order;
+  int32_t kind;
+  bool neighbours;
+};
+
+void compare(const test::Data& data, const std::vector<std::vector<test::Neighbour>>& truth, const Wanted& wanted,
+             sieve_backend backend, int32_t threads, const std::string& name) {
+  const size_t order = static_cast<size_t>(wanted.order);
+  const test::Scores expected = test::scores_naively(data, data, truth, order, wanted.kind);
+  sieve_separation_request request = data.request(wanted.order, wanted.kind);
+  sieve_run_options options{};
+  options.backend = backend;
+  options.threads = threads;
+  std::vector<double> per_class(static_cast<size_t>(data.classes)), distances(data.rows * order);
+  std::vector<int64_t> nearest(data.rows * order);
+  sieve_separation_result result{};
+  result.per_class = per_class.data();
+  if (wanted.neighbours) {
+    result.nearest = nearest.data();
+    result.nearest_distance = distances.data();
+  }
+  sieve_error error{};
+  const sieve_status status = sieve_separation_index(&request, &options, &result, &error);
+  const std::string at = name + " " + sieve_backend_name(backend) + " order " + std::to_string(wanted.order) +
+                         " kind " + std::to_string(wanted.kind) + (wanted.neighbours ? " with neighbours" : "");
+  CHECK(status == SIEVE_STATUS_OK, "%s: %s", at.c_str(), error.message);
+  if (status != SIEVE_STATUS_OK) return;
+  CHECK(result.backend == backend, "%s: ran %d", at.c_str(), result.backend);
+  CHECK(result.rows_used == static_cast<int64_t>(data.rows), "%s", at.c_str());
+  CHECK(test::same_score(result.value, expected.value), "%s: %.17g, expected %.17g", at.c_str(), result.value,
+        expected.value);
+  for (size_t c = 0; c < per_class.size(); ++c) {
+    CHECK(test::same_score(per_class[c], expected.per_class[c]), "%s class %zu: %.17g, expected %.17g",
+          at.c_str(), c, per_class[c], expected.per_class[c]);
+  }
+  if (!wanted.neighbours) return;
+  for (size_t i = 0; i < data.rows; ++i) {
+    for (size_t n = 0; n < order; ++n) {
+      const test::Neighbour& true_one = truth[i][n];
+      const bool equal = nearest[i * order + n] == static_cast<int64_t>(true_one.row) &&
+                         distances[i * order + n] == true_one.distance;
+      CHECK(equal, "%s row %zu neighbour %zu: %lld at %.17g, expected %zu at %.17g", at.c_str(), i, n,
+            static_cast<long long>(nearest[i * order + n]), distances[i * order + n], true_one.row,
+            true_one.distance);
+      if (!equal) return;
+    }
+  }
+}
+
+void test_shape(const std::string& kind, size_t rows, size_t columns) {
+  const test::Data data = test::make_data(kind, rows, columns, 1);
+  const std::string name = kind + " " + std::to_string(rows) + "x" + std::to_string(columns);
+  const int32_t largest = static_cast<int32_t>(std::min<size_t>(rows - 1, 7));
+  const auto truth = test::neighbours_naively(data, data, static_cast<size_t>(largest), test::all_columns(columns));
+  for (const sieve_backend backend : test::backends()) {
+    for (const Wanted& wanted : {Wanted{1, SIEVE_SEPARATION_HARD, false}, Wanted{1, SIEVE_SEPARATION_ANTI, true},
+                                 Wanted{largest, SIEVE_SEPARATION_SOFT, false},
+                                 Wanted{std::min(largest, 3), SIEVE_SEPARATION_HARD, true},
+                                 Wanted{std::min(largest, 2), SIEVE_SEPARATION_ANTI, false}}) {
+      compare(data, truth, wanted, backend, rows % 2 == 0 ? 1 : 3, name);
+    }
+  }
+}
+
+// Many rows at the same distance, none of them copies, and not small integers: nothing but float64 can tell.
+void test_equidistant_rows() {
+  test::Data data(150, 150, 2);
+  for (size_t i = 0; i < data.rows; ++i) {
+    data.labels[i] = static_cast<int32_t>(i % 2);
+    for (size_t k = 0; k < data.columns; ++k) data.at(i, k) = i == k ? 1.1f : 0.3f;
+  }
+  const auto truth = test::neighbours_naively(data, data, 5, test::all_columns(data.columns));
+  for (const sieve_backend backend : test::backends()) {
+    compare(data, truth, {1, SIEVE_SEPARATION_HARD, true}, backend, 2, "equidistant");
+    compare(data, truth, {5, SIEVE_SEPARATION_SOFT, true}, backend, 2, "equidistant");
+    compare(data, truth, {5, SIEVE_SEPARATION_SOFT, false}, backend, 2, "equidistant");
+  }
+}
+
+void test_every_neighbour() {
+  const test::Data data = test::make_data("integers", 40, 3, 9);
+  const auto truth = test::neighbours_naively(data, data, 39, test::all_columns(3));
+  for (const sieve_backend backend : test::backends()) {
+    compare(data, truth, {39, SIEVE_SEPARATION_SOFT, true}, backend, 2, "all neighbours");
+  }
+}
+
+void test_skipped_rows() {
+  test::Data data = test::make_data("normal", 70, 9, 3);
+  data.at(5, 2) = std::numeric_limits<float>::quiet_NaN();
+  data.at(69, 8) = -std::numeric_limits<float>::infinity();
+  for (const sieve_backend backend : test::backends()) {
+    sieve_run_options options{};
+    options.backend = backend;
+    sieve_separation_request request = data.request();
+    sieve_separation_result result{};
+    sieve_error error{};
+    CHECK(sieve_separation_index(&request, &options, &result, &error) == SIEVE_STATUS_NON_FINITE, "NaN passed");
+    CHECK(error.row == 5, "row %lld", static_cast<long long>(error.row));
+
+    request.skip_non_finite = 1;
+    std::vector<int64_t> nearest(70);
+    result.nearest = nearest.data();
+    CHECK(sieve_separation_index(&request, &options, &result, &error) == SIEVE_STATUS_OK, "%s", error.message);
+    CHECK(result.rows_used == 68, "%lld rows", static_cast<long long>(result.rows_used));
+    CHECK(nearest[5] == -1 && nearest[69] == -1, "a row that was left out has a neighbour");
+    const std::vector<size_t> columns = test::all_columns(9);
+    for (size_t i = 0; i < 69; ++i) {
+      if (i == 5) continue;
+      test::Neighbour best{std::numeric_limits<double>::infinity(), 0};
+      for (size_t j = 0; j < 69; ++j) {
+        if (j != i && j != 5) best = std::min(best, {test::square_distance(data, i, data, j, columns), j});
+      }
+      CHECK(nearest[i] == static_cast<int64_t>(best.row), "row %zu", i);
+    }
+  }
+}
+
+}  // namespace
+
+int main() {
+  for (const std::string& kind : test::data_kinds()) {
+    for (const size_t rows : {2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65}) {
+      for (const size_t columns : {1, 2, 7, 16, 33}) test_shape(kind, rows, columns);
+    }
+    test_shape(kind, 33, 191);
+    test_shape(kind, 97, 193);
+    test_shape(kind, 20, 1025);
+    test_shape(kind, 9, 5000);
+    test_shape(kind, 403, 2);
+    test_shape(kind, 611, 40);
+  }
+  test_shape("normal", 1000, 5);
+  test_shape("clustered", 1000, 65);
+  test_shape("far-clusters", 1000, 64);
+  test_shape("half-zero", 1000, 20);
+  test_equidistant_rows();
+  test_every_neighbour();
+  test_skipped_rows();
+  return test::result("separation_test");
+}
