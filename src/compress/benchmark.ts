@@ -79,6 +79,7 @@ export async function benchmark(options: BenchmarkOptions = {}): Promise<Benchma
     for (const backend of backends) {
       const run = (data: Input): Promise<Float64Array> =>
         CALLS[kernel](data, { backend, threads: options.threads, signal });
+      onProgress?.({ stage: 'bench', fraction: done / runs, message: `${kernel}, ${backend}` });
       await run(warmUp);
       const timings: Timing[] = [];
       let answer: Float64Array = new Float64Array();

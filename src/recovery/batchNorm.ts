@@ -42,12 +42,37 @@ export function addActivations(statistics: ChannelStatistics, data: Float32Array
       `[${dims.join(', ')}] and ${data.length} values`,
     );
   }
-  const added = samples * mapSize;
-  if (added === 0) return;
-  const count = statistics.count + added;
+  if (samples * mapSize === 0) return;
+  const means = new Float64Array(channels);
+  const variances = new Float64Array(channels);
   for (let channel = 0; channel < channels; channel++) {
     const { mean, squaredDeviation } = channelOf(data, samples, channels, mapSize, channel);
-    if (!Number.isFinite(squaredDeviation)) {
+    means[channel] = mean;
+    variances[channel] = squaredDeviation / (samples * mapSize);
+  }
+  mergeStatistics(statistics, samples * mapSize, means, variances);
+}
+
+/**
+ * Adds `added` values of each channel of which only the mean and the biased variance are known; [channels] each. Equal
+ * numbers of values may be counted in any unit, samples for instance.
+ *
+ * @throws SieveError ERR_SHAPE, ERR_NON_FINITE as addActivations.
+ */
+export function mergeStatistics(
+  statistics: ChannelStatistics,
+  added: number,
+  means: ArrayLike<number>,
+  variances: ArrayLike<number>,
+): void {
+  if (means.length !== statistics.channels || variances.length !== statistics.channels) {
+    throw expected('ERR_SHAPE', `${statistics.channels} values`, 'the statistics of a batch', means.length);
+  }
+  const count = statistics.count + added;
+  for (let channel = 0; channel < statistics.channels; channel++) {
+    const shift = means[channel]! - statistics.mean[channel]!;
+    const squaredDeviation = variances[channel]! * added;
+    if (!Number.isFinite(shift) || !Number.isFinite(squaredDeviation)) {
       throw expected(
         'ERR_NON_FINITE',
         'finite values',
@@ -55,7 +80,6 @@ export function addActivations(statistics: ChannelStatistics, data: Float32Array
         'NaN or infinity',
       );
     }
-    const shift = mean - statistics.mean[channel]!;
     statistics.mean[channel]! += (shift * added) / count;
     statistics.squaredDeviation[channel]! += squaredDeviation + (shift * shift * statistics.count * added) / count;
   }

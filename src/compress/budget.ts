@@ -1,0 +1,68 @@
+import type { ChannelGroup } from '../onnx/channels/types';
+import { measureCost } from '../onnx/cost';
+import { cutChannels } from '../onnx/passes/cutChannels';
+import { inferShapes } from '../onnx/shapes';
+import type { ModelCost } from '../types';
+import { allocate, defaultFloor, defaultMultiple, uniformDeficit, type Allocation, type Counts, type GroupCurve } from './allocation';
+import { maskIndices } from './groups';
+import type { Budget } from './options';
+import type { Compression } from './prepare';
+import type { Ranking } from './ranking';
+
+/** What must hold of the cost of a network, in absolute numbers; undefined: no limit. */
+export interface CostLimits {
+  readonly macs?: number;
+  readonly parameters?: number;
+  readonly bytes?: number;
+}
+
+export function limitsOf(budget: Budget, before: ModelCost): CostLimits {
+  return {
+    macs: budget.flops === undefined ? undefined : budget.flops * before.macs,
+    parameters: budget.params === undefined ? undefined : budget.params * before.parameters,
+    bytes: budget.bytes,
+  };
+}
+
+export function isWithin(cost: ModelCost, limits: CostLimits): boolean {
+  return (
+    cost.macs <= (limits.macs ?? Infinity) &&
+    cost.parameters <= (limits.parameters ?? Infinity) &&
+    cost.bytes <= (limits.bytes ?? Infinity)
+  );
+}
+
+/** How many channels each group keeps so that the cut network is within the limits. */
+export function allocateWithin(
+  compression: Compression,
+  rankings: ReadonlyMap<string, Ranking>,
+  allocation: 'uniform' | 'curve',
+  limits: CostLimits,
+): Allocation {
+  const groups = prunableGroups(compression);
+  const curves = groups.map((group): GroupCurve => {
+    const { size, id } = group;
+    const deficit = allocation === 'uniform' ? uniformDeficit(size) : (rankings.get(id)?.deficit ?? uniformDeficit(size));
+    return { id, size, deficit, floor: defaultFloor(size), multiple: defaultMultiple(size) };
+  });
+  return allocate(curves, (counts) => isWithin(costOf(compression, counts), limits));
+}
+
+/** Groups that can be cut at all. */
+export function prunableGroups({ analysis }: Compression): ChannelGroup[] {
+  return analysis.groups.filter((group) => group.prunable && group.size > 1);
+}
+
+/** The cost of the network with so many channels; which ones makes no difference to it. */
+export function costOf({ original, analysis }: Compression, counts: Counts): ModelCost {
+  const mask = Object.fromEntries(
+    analysis.groups.flatMap((group) => {
+      const kept = counts.get(group.id) ?? group.size;
+      if (kept >= group.size) return [];
+      const removed = new Set(Array.from({ length: group.size - kept }, (_, index) => kept + index));
+      return [[group.id, maskIndices(group, removed)] as const];
+    }),
+  );
+  const model = cutChannels(original.model, analysis, mask);
+  return measureCost(model, inferShapes(model));
+}

@@ -1,0 +1,49 @@
+import type { ChannelAnalysis, ChannelGroup, GroupMember } from '../onnx/channels/types';
+import type { LinearLayer } from '../types';
+
+/** Slots that go, by group id. */
+export type RemovedSlots = ReadonlyMap<string, ReadonlySet<number>>;
+
+export function memberOf(group: ChannelGroup, tensor: string): GroupMember | undefined {
+  return group.members.find((member) => member.tensor === tensor);
+}
+
+/** The slot of each input channel of a consumer (each feature of a dense layer), −1 where the group has no part in it. */
+export function consumedSlots(group: ChannelGroup, layer: LinearLayer): Int32Array {
+  const inputs = layer.groups * layer.inputsPerGroup;
+  const member = memberOf(group, layer.input);
+  return member?.slots.length === inputs ? Int32Array.from(member.slots) : new Int32Array(inputs).fill(-1);
+}
+
+/** The slot of each output channel of a producer, −1 where the group has no part in it. */
+export function producedSlots(group: ChannelGroup, layer: LinearLayer): Int32Array {
+  const member = memberOf(group, layer.output);
+  return member?.slots.length === layer.outputs ? Int32Array.from(member.slots) : new Int32Array(layer.outputs).fill(-1);
+}
+
+/** Channel indices of the tensor that defines the group, for a mask. */
+export function maskIndices(group: ChannelGroup, removed: ReadonlySet<number>): number[] {
+  const slots = memberOf(group, group.id)?.slots ?? [];
+  return slots.flatMap((slot, index) => (removed.has(slot) ? [index] : []));
+}
+
+/** Axis and indices that stay of a tensor; undefined where nothing of it goes. */
+export function keptOf(
+  analysis: ChannelAnalysis,
+  tensor: string,
+  removed: RemovedSlots,
+): { readonly axis: number; readonly kept: readonly number[] } | undefined {
+  const gone = new Set<number>();
+  let found: GroupMember | undefined;
+  for (const group of analysis.groups) {
+    const slots = removed.get(group.id);
+    const member = slots && memberOf(group, tensor);
+    if (slots === undefined || member === undefined) continue;
+    found = member;
+    member.slots.forEach((slot, index) => {
+      if (slots.has(slot)) gone.add(index);
+    });
+  }
+  if (found === undefined || gone.size === 0) return undefined;
+  return { axis: found.axis, kept: found.slots.flatMap((_, index) => (gone.has(index) ? [] : [index])) };
+}
