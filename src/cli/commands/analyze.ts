@@ -77,7 +77,13 @@ export function renderAnalysis(result: AnalyzeResult, style: Style): string {
         { title: 'CSI', align: 'right' },
         { title: '' },
         { title: 'Effective' },
-        ...(withFilters ? [{ title: 'Filters: highest and median SI' }] : []),
+        ...(withFilters
+          ? [
+              { title: 'Filters', align: 'right' as const },
+              { title: 'Best SI', align: 'right' as const },
+              { title: 'Median SI', align: 'right' as const },
+            ]
+          : []),
       ],
       result.layers.map((layer) => [
         shorten(layer.name, 44),
@@ -86,7 +92,7 @@ export function renderAnalysis(result: AnalyzeResult, style: Style): string {
         formatIndex(layer.csi),
         renderBar(layer.csi),
         layer.effective ? 'yes' : 'no',
-        ...(withFilters ? [filterSummary(layer)] : []),
+        ...(withFilters ? filterSummary(layer) : []),
       ]),
       style,
     ),
@@ -104,8 +110,9 @@ function hardestClass({ layers, classNames }: AnalyzeResult): string | undefined
   return lowest === undefined ? undefined : `${classNames[lowest.id] ?? lowest.id} (SI ${formatIndex(lowest.score)})`;
 }
 
-function filterSummary({ filters }: AnalyzedLayer): string {
-  if (filters === undefined || filters.si.length === 0) return '';
+/** How many filters, and the highest and the median SI of one alone. */
+function filterSummary({ filters }: AnalyzedLayer): readonly string[] {
+  if (filters === undefined || filters.si.length === 0) return [];
   const sorted = [...filters.si].sort((a, b) => b - a);
-  return `${formatIndex(sorted[0]!)} ${formatIndex(sorted[Math.floor(sorted.length / 2)]!)} (${sorted.length})`;
+  return [String(sorted.length), formatIndex(sorted[0]!), formatIndex(sorted[Math.floor(sorted.length / 2)]!)];
 }

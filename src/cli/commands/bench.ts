@@ -64,7 +64,7 @@ export function renderBenchmark({ environment, threads, results }: BenchmarkResu
         { title: 'CPU, s', align: 'right' },
         { title: 'Elapsed, s', align: 'right' },
         { title: 'GFLOP/s', align: 'right' },
-        { title: 'CPU time against serial', align: 'right' },
+        { title: 'Against serial, by CPU time', align: 'right' },
       ],
       results.map((result) => [
         result.kernel,
