@@ -4,7 +4,6 @@ import { join } from 'node:path';
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 
-import { isSieveError } from '../../src/errors';
 import { parseModel, readModel } from '../../src/onnx/load';
 import {
   ModelProtoSchema,
@@ -16,6 +15,7 @@ import { serializeModel, toModelBytes, writeModel } from '../../src/onnx/save';
 import { float32Tensor, tensorToFloat32 } from '../../src/onnx/tensor';
 import type { Model } from '../../src/onnx/ir';
 import { ModelBuilder } from '../support/modelBuilder';
+import { codeOf } from '../support/errors';
 import { hasPython, onnxProblems } from '../support/python';
 import { largestDifference, runModel, sampleInput } from '../support/runtime';
 
@@ -70,15 +70,6 @@ function changeFirstWeight(model: Model): Model {
   return { ...model, graph: { ...model.graph, initializers } };
 }
 
-const code = (run: () => unknown): unknown => {
-  try {
-    run();
-  } catch (error) {
-    return isSieveError(error) ? error.code : error;
-  }
-  return 'no error';
-};
-
 describe('what is no model', () => {
   const unreadable: [string, (valid: Uint8Array) => Uint8Array][] = [
     ['an empty file', () => new Uint8Array()],
@@ -115,7 +106,7 @@ describe('what is no model', () => {
   ];
 
   test.each(unreadable)('%s gives ERR_MODEL_UNREADABLE', (_, make) => {
-    expect(code(() => parseModel(make(classifier().bytes())))).toBe('ERR_MODEL_UNREADABLE');
+    expect(codeOf(() => parseModel(make(classifier().bytes())))).toBe('ERR_MODEL_UNREADABLE');
   });
 
   test('truncated or damaged bytes never give anything but a model or ERR_MODEL_*', () => {
@@ -127,7 +118,7 @@ describe('what is no model', () => {
     };
     const outcomes = new Map<unknown, number>();
     const attempt = (bytes: Uint8Array) => {
-      const outcome = code(() => {
+      const outcome = codeOf(() => {
         const model = parseModel(bytes);
         serializeModel(model);
         for (const tensor of model.graph.initializers.values()) tensor.bytes();
@@ -185,7 +176,7 @@ describe('external data', () => {
   test('a model from bytes alone says what is missing when its weights are asked for', () => {
     const model = parseModel(externalize(classifier().bytes()).bytes);
     const [tensor] = model.graph.initializers.values();
-    expect(code(() => tensor?.bytes())).toBe('ERR_MODEL_UNREADABLE');
+    expect(codeOf(() => tensor?.bytes())).toBe('ERR_MODEL_UNREADABLE');
   });
 
   test('is kept external: a changed model gets a new data file, the old one stays as it was', async () => {

@@ -10,6 +10,7 @@ import {
 import { create, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, TensorProtoSchema } from '../../src/onnx/proto/generated/onnx_pb';
 import { parseModel } from '../../src/onnx/load';
+import { codeOf } from '../support/errors';
 import { hasPython, runPython } from '../support/python';
 
 function ofType(dataType: DataType, dims: readonly number[]): Tensor {
@@ -119,11 +120,7 @@ test('positions along an axis are taken in the given order, whatever the element
 });
 
 test('wrong lengths and types are refused', () => {
-  expect(() => float32Tensor('x', [3], [1, 2])).toThrow(expect.objectContaining({ code: 'ERR_SHAPE' }));
-  expect(() => tensorToFloat32(int64Tensor('x', [1], [1]))).toThrow(
-    expect.objectContaining({ code: 'ERR_MODEL_UNSUPPORTED' }),
-  );
-  expect(() => rawTensor('x', [2], 'float32', new Uint8Array(7))).toThrow(
-    expect.objectContaining({ code: 'ERR_SHAPE' }),
-  );
+  expect(codeOf(() => float32Tensor('x', [3], [1, 2]))).toBe('ERR_SHAPE');
+  expect(codeOf(() => tensorToFloat32(int64Tensor('x', [1], [1])))).toBe('ERR_MODEL_UNSUPPORTED');
+  expect(codeOf(() => rawTensor('x', [2], 'float32', new Uint8Array(7)))).toBe('ERR_SHAPE');
 });
