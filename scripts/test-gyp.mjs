@@ -31,7 +31,7 @@ run([resolve('node-gyp/bin/node-gyp.js'), 'rebuild', ...nodeDirectory(), ...proc
   cwd: folder,
   env: { JOBS: String(os.availableParallelism()), ...process.env },
 });
-run([resolve('jest/bin/jest.js'), 'test/binding', 'test/separation', '--selectProjects', 'unit'], {
+run([resolve('jest/bin/jest'), 'test/binding', 'test/separation', '--selectProjects', 'unit'], {
   cwd: root,
   env: { ...process.env, ONNX_SIEVE_ADDON: path.join(folder, 'build', 'Release', 'onnx_sieve.node') },
 });
