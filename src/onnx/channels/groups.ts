@@ -52,7 +52,7 @@ export function collectGroups(graph: Graph, labelling: Labelling): ChannelAnalys
       members: tensors[group] ?? [],
       producers: producers.map((use) => use.node),
       consumers: consumers[group] ?? [],
-      ...verdict(roots, producers, forest),
+      ...verdict(roots, forest),
     };
   });
   return { groups, notCut: layersNotCut(graph, uses, groups, members) };
@@ -111,15 +111,9 @@ function consumersByGroup(
   return result;
 }
 
-function verdict(
-  roots: readonly number[],
-  producers: readonly LinearUse[],
-  forest: SlotForest,
-): Pick<ChannelGroup, 'prunable' | 'reason'> {
+function verdict(roots: readonly number[], forest: SlotForest): Pick<ChannelGroup, 'prunable' | 'reason'> {
   const frozen = roots.map((root) => forest.reasonOf(root)).find((reason) => reason !== undefined);
   if (frozen !== undefined) return { prunable: false, reason: frozen };
-  if (producers.some((use) => use.produced.includes(FIXED)))
-    return { prunable: false, reason: `"${producers[0]?.node ?? ''}" mixes them with channels that are fixed` };
   if (roots.length < 2) return { prunable: false, reason: 'all its channels can only go together' };
   return { prunable: true };
 }

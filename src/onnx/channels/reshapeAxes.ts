@@ -44,12 +44,13 @@ export function followAxis(
   return bestMove(from, to, axis - lead, lead);
 }
 
-/** Equal, or both the only dimension that is not known while everything else has the same number of elements. */
+/** Equal, or not both known while everything else has the same number of elements, so that they must be equal. */
 function sameDimension(input: readonly Dimension[], output: readonly Dimension[], at: number): boolean {
   if (input[at] !== undefined && input[at] === output[at]) return true;
   const product = (dims: readonly Dimension[]) =>
     dims.reduce<number>((total, dim, index) => (index === at ? total : typeof dim === 'number' ? total * dim : NaN), 1);
-  return typeof input[at] !== 'number' && typeof output[at] !== 'number' && product(input) === product(output);
+  const bothKnown = typeof input[at] === 'number' && typeof output[at] === 'number';
+  return !bothKnown && product(input) === product(output);
 }
 
 function bestMove(from: readonly number[], to: readonly number[], axis: number, lead: number): AxisMove | undefined {

@@ -12,7 +12,10 @@ export interface GroupMember {
 }
 
 export interface ChannelGroup {
-  /** Name of the tensor that defines the group: the first producer's output; its index i IS slot i's first position. */
+  /**
+   * Name of the tensor that defines the group: the first producer's output. Slots are numbered as they first appear
+   * there, then in the outputs of further producers; without ties inside the tensor, its index i IS slot i.
+   */
   readonly id: string;
   /** Number of slots. */
   readonly size: number;

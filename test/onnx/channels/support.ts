@@ -5,28 +5,16 @@ import * as ort from 'onnxruntime-node';
 
 import { analyzeChannels } from '../../../src/onnx/channels/analyze';
 import type { ChannelAnalysis } from '../../../src/onnx/channels/types';
-import type { Model } from '../../../src/onnx/ir';
+import type { Model, Tensor } from '../../../src/onnx/ir';
 import { compareOutputs } from '../../../src/onnx/passes/checkEquivalence';
 import { cutChannels } from '../../../src/onnx/passes/cutChannels';
 import { maskChannels } from '../../../src/onnx/passes/maskChannels';
 import { serializeModel } from '../../../src/onnx/save';
 import { inferShapes } from '../../../src/onnx/shapes';
+import type { Random } from '../../../src/random';
 import type { ChannelMask } from '../../../src/types';
 
 ort.env.logLevel = 'fatal';
-
-export type Random = () => number;
-
-/** Uniform numbers in [0, 1), the same for the same seed (mulberry32). */
-export function randomFrom(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 export function analyze(model: Model): ChannelAnalysis {
   return analyzeChannels(model, inferShapes(model));
@@ -48,7 +36,7 @@ export async function runModel(model: Model, dims: readonly number[], input: Flo
 }
 
 export function randomInput(dims: readonly number[], random: Random): Float32Array {
-  return Float32Array.from({ length: dims.reduce((product, dim) => product * dim, 1) }, () => 2 * random() - 1);
+  return Float32Array.from({ length: dims.reduce((product, dim) => product * dim, 1) }, () => 2 * random.uniform() - 1);
 }
 
 /** Removes each slot of each prunable group with probability `fraction`; every member tensor keeps at least one. */
@@ -56,7 +44,7 @@ export function randomMask(analysis: ChannelAnalysis, fraction: number, random: 
   const removed = new Map<string, Set<number>>();
   for (const group of analysis.groups) {
     if (!group.prunable) continue;
-    const slots = Array.from({ length: group.size }, (_, slot) => slot).filter(() => random() < fraction);
+    const slots = Array.from({ length: group.size }, (_, slot) => slot).filter(() => random.uniform() < fraction);
     removed.set(group.id, new Set(slots));
   }
   const left = new Map<string, { kept: number; slots: { group: string; slot: number }[] }>();
@@ -137,4 +125,23 @@ export function runPython(program: string, args: readonly string[]): string {
 /** The ONNX checker with full shape inference, on files. Throws with its message. */
 export function checkWithOnnx(paths: readonly string[]): void {
   runPython('import onnx, sys\nfor p in sys.argv[1:]: onnx.checker.check_model(p, full_check=True)', paths);
+}
+
+/** A graph as text, constants given by what they hold: equal for graphs that differ in the names of constants only. */
+export function canonicalGraph({ graph }: Model): string {
+  const nodes = graph.nodes.map((node) => {
+    const inputs = node.inputs.map((name) => {
+      const tensor = graph.initializers.get(name);
+      return tensor === undefined ? name : describeTensor(tensor);
+    });
+    const attributes = [...node.attributes]
+      .map(([key, attribute]) => [key, attribute.kind === 'tensor' ? describeTensor(attribute.value) : attribute])
+      .sort(([left], [right]) => (String(left) < String(right) ? -1 : 1));
+    return [node.opType, inputs, node.outputs, attributes];
+  });
+  return JSON.stringify([nodes, [...graph.valueInfo.values()].map((info) => [info.name, info.shape])]);
+}
+
+function describeTensor(tensor: Tensor): unknown {
+  return [tensor.dataType, tensor.dims, Buffer.from(tensor.bytes()).toString('base64')];
 }
