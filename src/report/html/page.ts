@@ -147,7 +147,7 @@ function separation(context: ReportContext): Html {
       <li>${mark('si')}SI</li>
       <li>${mark('csi')}CSI</li>
     </ul>
-    ${separationCurves(layers)}
+    <div class="scroll">${separationCurves(layers)}</div>
     <details>
       <summary>Values as a table</summary>
       ${table(
@@ -192,7 +192,7 @@ function channels(result: ReportedResult): Html {
         ${groups.length} groups were cut, chosen by
         “${result.criterion}”.${left > 0 ? ` ${left} more groups are in the table.` : ''}
       </p>
-      ${shown.length > 0 ? keptBars(shown) : nothing}
+      ${shown.length > 0 ? html`<div class="scroll">${keptBars(shown)}</div>` : nothing}
       <details>
         <summary>Values as a table</summary>
         ${table(

@@ -40,6 +40,7 @@ section, .notice { background: var(--surface); border: 1px solid var(--line); bo
 .legend svg { width: 1.5rem; height: .8rem; vertical-align: -1px; margin-right: .4rem; }
 .chart { width: 100%; height: auto; display: block; }
 .scroll { overflow-x: auto; }
+.scroll > .chart { min-width: 36rem; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th, td { text-align: left; padding: .38rem .75rem .38rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--muted); font-weight: 600; white-space: nowrap; }
