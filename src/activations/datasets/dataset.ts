@@ -107,7 +107,7 @@ function assertFits({ pixels }: ImageSource, target: ImageTarget, path: string):
   }
   if (pixels === undefined) return;
   const sameSize = pixels.width === target.width && pixels.height === target.height;
-  const resizable = resize !== undefined && element === 'uint8' && channels <= 4;
+  const resizable = resize !== undefined && element === 'uint8';
   if ((sameSize && resize === undefined) || resizable) return;
   throw mismatch(
     `images of ${target.height}×${target.width}, as the model's input,`,
@@ -129,8 +129,7 @@ interface PixelCache {
  */
 function createPixelCache(images: ImageSource, target: ImageTarget, cacheBytes: number): PixelCache {
   const sampleBytes = target.width * target.height * target.channels;
-  const capacity =
-    images.pixels === undefined || target.resize !== undefined ? Math.floor(cacheBytes / sampleBytes) : 0;
+  const capacity = images.pixels?.element === 'float' ? 0 : Math.floor(cacheBytes / sampleBytes);
   const kept = new Map<number, Uint8Array | Float32Array>();
   return {
     get: (index) => kept.get(index),

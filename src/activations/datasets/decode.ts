@@ -1,7 +1,7 @@
 import sharp from 'sharp';
-import type { Sharp } from 'sharp';
 import { SieveError } from '../../errors';
 import { mismatch, reasonOf } from './errors';
+import { resizeAndCrop } from './resize';
 import type { EncodedImage, PixelImage } from './source';
 
 /** The samples that a model takes. */
@@ -13,35 +13,41 @@ export interface ImageTarget {
   readonly resize: { readonly width: number; readonly height: number } | undefined;
 }
 
-interface Pixels<Data extends Uint8Array | Float32Array = Uint8Array | Float32Array> {
-  readonly data: Data;
+interface Pixels {
+  readonly width: number;
+  readonly height: number;
   readonly channels: number;
+  /** Channels last. */
+  readonly data: Uint8Array | Float32Array;
 }
 
 /**
  * One sample as the model wants it, channels last: bytes, or floats where the data are floats.
  *
- * An image of another size is resized so that it covers the target (bilinear, with antialiasing, as PIL and
- * torchvision do), and the middle is cut out. Grey becomes RGB by repeating it, RGB becomes grey by ITU-R 601 luma
- * with PIL's rounding. Transparency is dropped. EXIF orientation and colour profiles are left aside, as
- * torchvision's ImageFolder does.
+ * Grey becomes RGB by repeating it, RGB becomes grey by ITU-R 601 luma with PIL's rounding; transparency is dropped. An
+ * image of another size is resized so that it covers the target, and the middle is cut out (see resizeAndCrop). EXIF
+ * orientation and colour profiles are left aside, as torchvision's ImageFolder does.
  *
  * Errors: ERR_IMAGE_CORRUPT naming the image (truncated, or damaged in a way that the decoder notices: a flipped bit
- * among the pixels of a JPEG is none of them); ERR_DATA_MISMATCH where channels can not be converted.
+ * among the pixels of a JPEG is none of them); ERR_DATA_MISMATCH where channels can not be converted, or floats
+ * resized.
  */
 export async function decodeSample(
   image: EncodedImage | PixelImage,
   target: ImageTarget,
   name: string,
 ): Promise<Uint8Array | Float32Array> {
-  const pixels = image.kind === 'encoded' ? await decodeFile(image, target, name) : await fitPixels(image, target);
-  return convertChannels(pixels, target.channels, name);
+  const pixels = image.kind === 'encoded' ? await decodeFile(image, name) : channelsLast(image);
+  return fitSize(convertChannels(pixels, target.channels, name), target, name);
 }
 
-async function decodeFile(image: EncodedImage, target: ImageTarget, name: string): Promise<Pixels> {
+async function decodeFile(image: EncodedImage, name: string): Promise<Pixels> {
   try {
-    const file = sharp(image.bytes, { failOn: 'warning', ignoreIcc: true });
-    return await rawPixels(cover(file, target).removeAlpha());
+    const { data, info } = await sharp(image.bytes, { failOn: 'warning', ignoreIcc: true })
+      .removeAlpha()
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    return { data, width: info.width, height: info.height, channels: info.channels };
   } catch (error) {
     throw new SieveError(
       'ERR_IMAGE_CORRUPT',
@@ -54,37 +60,22 @@ async function decodeFile(image: EncodedImage, target: ImageTarget, name: string
   }
 }
 
-async function fitPixels(image: PixelImage, target: ImageTarget): Promise<Pixels> {
-  const { width, height, channels } = image;
-  const data = channelsLast(image);
-  const wanted = target.resize ?? target;
+async function fitSize(pixels: Pixels, target: ImageTarget, name: string): Promise<Uint8Array | Float32Array> {
+  const { width, height, data } = pixels;
+  const cover = target.resize ?? target;
   const fits = width === target.width && height === target.height;
-  if (fits && width === wanted.width && height === wanted.height) return { data, channels };
-  // Only reached for bytes with 1 to 4 channels: other arrays must have the model's size, which is checked on opening.
-  const raw = sharp(data, { raw: { width, height, channels: channels as 1 | 2 | 3 | 4 } });
-  return rawPixels(cover(raw, target));
+  if (fits && width === cover.width && height === cover.height) return data;
+  if (data instanceof Uint8Array) return resizeAndCrop({ ...pixels, data }, cover, target);
+  throw mismatch(
+    `floats of ${target.height}×${target.width}`,
+    `"${name}"`,
+    `${height}×${width}`,
+    'Save the images in the size of the model.',
+  );
 }
 
-function cover(image: Sharp, target: ImageTarget): Sharp {
-  const { width, height } = target.resize ?? target;
-  // Shrinking while a JPEG is decoded would be faster and give other pixels.
-  const resized = image.resize(width, height, { fit: 'cover', kernel: 'linear', fastShrinkOnLoad: false });
-  if (width === target.width && height === target.height) return resized;
-  return resized.extract({
-    left: Math.floor((width - target.width) / 2),
-    top: Math.floor((height - target.height) / 2),
-    width: target.width,
-    height: target.height,
-  });
-}
-
-async function rawPixels(image: Sharp): Promise<Pixels<Uint8Array>> {
-  const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
-  return { data, channels: info.channels };
-}
-
-function channelsLast({ data, layout, channels, width, height }: PixelImage): Uint8Array | Float32Array {
-  if (layout === 'HWC' || channels === 1) return data;
+function channelsLast({ data, layout, channels, width, height }: PixelImage): Pixels {
+  if (layout === 'HWC' || channels === 1) return { data, channels, width, height };
   const pixelCount = width * height;
   const result = data instanceof Uint8Array ? new Uint8Array(data.length) : new Float32Array(data.length);
   for (let channel = 0; channel < channels; channel++) {
@@ -92,7 +83,7 @@ function channelsLast({ data, layout, channels, width, height }: PixelImage): Ui
       result[pixel * channels + channel] = data[channel * pixelCount + pixel]!;
     }
   }
-  return result;
+  return { data: result, channels, width, height };
 }
 
 /** True where `decodeSample` can make `to` channels from `from`. */
@@ -100,13 +91,14 @@ export function canConvertChannels(from: number, to: number, element: 'uint8' | 
   return from === to || (from === 1 && to === 3) || (from === 3 && to === 1 && element === 'uint8');
 }
 
-function convertChannels({ data, channels }: Pixels, wanted: number, name: string): Uint8Array | Float32Array {
-  if (channels === wanted) return data;
+function convertChannels(pixels: Pixels, wanted: number, name: string): Pixels {
+  const { data, channels } = pixels;
+  if (channels === wanted) return pixels;
   const pixelCount = data.length / channels;
   if (channels === 1 && wanted === 3) {
     const rgb = data instanceof Uint8Array ? new Uint8Array(3 * pixelCount) : new Float32Array(3 * pixelCount);
     for (let pixel = 0; pixel < pixelCount; pixel++) rgb.fill(data[pixel]!, 3 * pixel, 3 * pixel + 3);
-    return rgb;
+    return { ...pixels, data: rgb, channels: wanted };
   }
   if (channels === 3 && wanted === 1 && data instanceof Uint8Array) {
     const grey = new Uint8Array(pixelCount);
@@ -115,7 +107,7 @@ function convertChannels({ data, channels }: Pixels, wanted: number, name: strin
       const luma = data[3 * pixel]! * 19595 + data[3 * pixel + 1]! * 38470 + data[3 * pixel + 2]! * 7471;
       grey[pixel] = (luma + 0x8000) >> 16;
     }
-    return grey;
+    return { ...pixels, data: grey, channels: wanted };
   }
   throw mismatch(
     `an image of ${wanted} channels`,

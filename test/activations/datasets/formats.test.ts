@@ -100,7 +100,7 @@ describe('class folders', () => {
 
   test('hard links in an archive stand for what they point to', async () => {
     const tar = pack();
-    tar.entry({ name: 'set/ant/1.png' }, pngs[0]);
+    tar.entry({ name: 'set/ant/1.png' }, pngs[0]!);
     tar.entry({ name: 'set/bee/1.png', type: 'link', linkname: 'set/ant/1.png' });
     tar.finalize();
     const path = join(folder.path, 'links.tar');
