@@ -1,5 +1,5 @@
-// What the tests of the separation indices share: checks that count failures, seeded data that is hard for float32,
-// and a naive float64 implementation that knows nothing of the library's.
+// What the tests of the separation indices share: checks that count failures, seeded data that is hard for
+// float32, and a naive float64 implementation that knows nothing of the library's.
 #ifndef SIEVE_TEST_SEPARATION_SUPPORT_H
 #define SIEVE_TEST_SEPARATION_SUPPORT_H
 
@@ -46,7 +46,9 @@ class Random {
   }
   size_t below(size_t limit) { return static_cast<size_t>(bits() % limit); }
   double uniform() { return static_cast<double>(bits() >> 11) / 9007199254740992.0; }
-  double normal() { return std::sqrt(-2 * std::log(1 - uniform())) * std::cos(6.283185307179586 * uniform()); }
+  double normal() {
+    return std::sqrt(-2 * std::log(1 - uniform())) * std::cos(6.283185307179586 * uniform());
+  }
 
  private:
   uint64_t state_;
@@ -95,10 +97,11 @@ struct Data {
 
 // Each kind is a way to go wrong in float32, in the certificate, or in the ties.
 inline const std::vector<std::string>& data_kinds() {
-  static const std::vector<std::string> kinds{
-      "normal",     "clustered",    "far-clusters", "integers",  "binary",         "copies",      "copies-of-float",
-      "all-equal",  "half-zero",    "huge-row",     "huge-all",  "denormal",       "tiny-normal", "one-class",
-      "lone-class", "mixed-scales", "near-ties",    "opposites", "constant-column"};
+  static const std::vector<std::string> kinds{"normal",      "clustered", "far-clusters",    "integers",
+                                              "binary",      "copies",    "copies-of-float", "all-equal",
+                                              "half-zero",   "huge-row",  "huge-all",        "denormal",
+                                              "tiny-normal", "one-class", "lone-class",      "mixed-scales",
+                                              "near-ties",   "opposites", "constant-column"};
   return kinds;
 }
 
@@ -128,7 +131,8 @@ inline Data make_data(const std::string& kind, size_t rows, size_t columns, uint
       if (kind == "denormal") value = noise * 1e-42;
       if (kind == "tiny-normal") value = noise * 1e-30;
       if (kind == "mixed-scales") value = noise * row_scale;
-      if (kind == "near-ties") value = 1.0 + static_cast<double>(random.below(3)) * 6e-8 + (k == 0 ? 100.0 : 0.0);
+      if (kind == "near-ties")
+        value = 1.0 + static_cast<double>(random.below(3)) * 6e-8 + (k == 0 ? 100.0 : 0.0);
       if (kind == "opposites") value = (row % 2 == 0 ? 1 : -1) * (1e3 + noise);
       if (kind == "constant-column") value = k % 2 == 0 ? 12345.678 : noise;
       data.at(row, k) = static_cast<float>(value);
@@ -166,7 +170,8 @@ inline double square_distance(const Data& a, size_t i, const Data& b, size_t j,
 
 // The first `order` of all reference rows, sorted. Leave one out where the two are the same object.
 inline std::vector<std::vector<Neighbour>> neighbours_naively(const Data& queries, const Data& references,
-                                                              size_t order, const std::vector<size_t>& columns) {
+                                                              size_t order,
+                                                              const std::vector<size_t>& columns) {
   std::vector<std::vector<Neighbour>> all(queries.rows);
   for (size_t i = 0; i < queries.rows; ++i) {
     for (size_t j = 0; j < references.rows; ++j) {
@@ -185,7 +190,8 @@ struct Scores {
 };
 
 inline Scores scores_naively(const Data& queries, const Data& references,
-                             const std::vector<std::vector<Neighbour>>& neighbours, size_t order, int32_t kind) {
+                             const std::vector<std::vector<Neighbour>>& neighbours, size_t order,
+                             int32_t kind) {
   Scores scores;
   std::vector<double> sums(static_cast<size_t>(queries.classes), 0), counts = sums;
   for (size_t i = 0; i < queries.rows; ++i) {

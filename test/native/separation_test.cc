@@ -1,5 +1,6 @@
-// sieve_separation_index, every backend against a naive float64 brute force. Neighbours, their order and their float64
-// distances must be EQUAL, bit for bit: the bounds of the float32 kernels only choose what float64 looks at.
+// sieve_separation_index, every backend against a naive float64 brute force. Neighbours, their order and
+// their float64 distances must be EQUAL, bit for bit: the bounds of the float32 kernels only choose what
+// float64 looks at.
 #include "separation_support.h"
 
 namespace {
@@ -10,8 +11,8 @@ struct Wanted {
   bool neighbours;
 };
 
-void compare(const test::Data& data, const std::vector<std::vector<test::Neighbour>>& truth, const Wanted& wanted,
-             sieve_backend backend, int32_t threads, const std::string& name) {
+void compare(const test::Data& data, const std::vector<std::vector<test::Neighbour>>& truth,
+             const Wanted& wanted, sieve_backend backend, int32_t threads, const std::string& name) {
   const size_t order = static_cast<size_t>(wanted.order);
   const test::Scores expected = test::scores_naively(data, data, truth, order, wanted.kind);
   sieve_separation_request request = data.request(wanted.order, wanted.kind);
@@ -29,7 +30,8 @@ void compare(const test::Data& data, const std::vector<std::vector<test::Neighbo
   sieve_error error{};
   const sieve_status status = sieve_separation_index(&request, &options, &result, &error);
   const std::string at = name + " " + sieve_backend_name(backend) + " order " + std::to_string(wanted.order) +
-                         " kind " + std::to_string(wanted.kind) + (wanted.neighbours ? " with neighbours" : "");
+                         " kind " + std::to_string(wanted.kind) +
+                         (wanted.neighbours ? " with neighbours" : "");
   CHECK(status == SIEVE_STATUS_OK, "%s: %s", at.c_str(), error.message);
   if (status != SIEVE_STATUS_OK) return;
   CHECK(result.backend == backend, "%s: ran %d", at.c_str(), result.backend);
@@ -58,12 +60,14 @@ void test_shape(const std::string& kind, size_t rows, size_t columns) {
   const test::Data data = test::make_data(kind, rows, columns, 1);
   const std::string name = kind + " " + std::to_string(rows) + "x" + std::to_string(columns);
   const int32_t largest = static_cast<int32_t>(std::min<size_t>(rows - 1, 7));
-  const auto truth = test::neighbours_naively(data, data, static_cast<size_t>(largest), test::all_columns(columns));
+  const auto truth =
+      test::neighbours_naively(data, data, static_cast<size_t>(largest), test::all_columns(columns));
   for (const sieve_backend backend : test::backends()) {
-    for (const Wanted& wanted : {Wanted{1, SIEVE_SEPARATION_HARD, false}, Wanted{1, SIEVE_SEPARATION_ANTI, true},
-                                 Wanted{largest, SIEVE_SEPARATION_SOFT, false},
-                                 Wanted{std::min(largest, 3), SIEVE_SEPARATION_HARD, true},
-                                 Wanted{std::min(largest, 2), SIEVE_SEPARATION_ANTI, false}}) {
+    for (const Wanted& wanted :
+         {Wanted{1, SIEVE_SEPARATION_HARD, false}, Wanted{1, SIEVE_SEPARATION_ANTI, true},
+          Wanted{largest, SIEVE_SEPARATION_SOFT, false},
+          Wanted{std::min(largest, 3), SIEVE_SEPARATION_HARD, true},
+          Wanted{std::min(largest, 2), SIEVE_SEPARATION_ANTI, false}}) {
       compare(data, truth, wanted, backend, rows % 2 == 0 ? 1 : 3, name);
     }
   }
@@ -102,13 +106,15 @@ void test_skipped_rows() {
     sieve_separation_request request = data.request();
     sieve_separation_result result{};
     sieve_error error{};
-    CHECK(sieve_separation_index(&request, &options, &result, &error) == SIEVE_STATUS_NON_FINITE, "NaN passed");
+    CHECK(sieve_separation_index(&request, &options, &result, &error) == SIEVE_STATUS_NON_FINITE,
+          "NaN passed");
     CHECK(error.row == 5, "row %lld", static_cast<long long>(error.row));
 
     request.skip_non_finite = 1;
     std::vector<int64_t> nearest(70);
     result.nearest = nearest.data();
-    CHECK(sieve_separation_index(&request, &options, &result, &error) == SIEVE_STATUS_OK, "%s", error.message);
+    CHECK(sieve_separation_index(&request, &options, &result, &error) == SIEVE_STATUS_OK, "%s",
+          error.message);
     CHECK(result.rows_used == 68, "%lld rows", static_cast<long long>(result.rows_used));
     CHECK(nearest[5] == -1 && nearest[69] == -1, "a row that was left out has a neighbour");
     const std::vector<size_t> columns = test::all_columns(9);

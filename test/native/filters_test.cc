@@ -1,0 +1,191 @@
+// Indices of filters, subsets and selections, every backend against naive float64 on the extracted columns.
+#include "separation_support.h"
+
+namespace {
+
+std::vector<size_t> columns_of(std::vector<int32_t> filters, size_t dims) {
+  std::sort(filters.begin(), filters.end());
+  std::vector<size_t> columns;
+  for (const int32_t filter : filters) {
+    for (size_t k = 0; k < dims; ++k) columns.push_back(static_cast<size_t>(filter) * dims + k);
+  }
+  return columns;
+}
+
+double center_index_naively(const test::Data& data, const std::vector<size_t>& columns) {
+  std::vector<std::vector<double>> mean(static_cast<size_t>(data.classes),
+                                        std::vector<double>(columns.size(), 0));
+  std::vector<double> counts(static_cast<size_t>(data.classes), 0);
+  for (size_t i = 0; i < data.rows; ++i) {
+    const size_t c = static_cast<size_t>(data.labels[i]);
+    counts[c] += 1;
+    for (size_t k = 0; k < columns.size(); ++k) mean[c][k] += data.at(i, columns[k]);
+  }
+  double hits = 0;
+  for (size_t c = 0; c < mean.size(); ++c) {
+    for (double& value : mean[c]) value /= counts[c];
+  }
+  for (size_t i = 0; i < data.rows; ++i) {
+    double least = std::numeric_limits<double>::infinity();
+    size_t nearest = 0;
+    for (size_t c = 0; c < mean.size(); ++c) {
+      if (counts[c] == 0) continue;
+      double distance = 0;
+      for (size_t k = 0; k < columns.size(); ++k) {
+        const double difference = data.at(i, columns[k]) - mean[c][k];
+        distance += difference * difference;
+      }
+      if (distance < least) {
+        least = distance;
+        nearest = c;
+      }
+    }
+    hits += nearest == static_cast<size_t>(data.labels[i]);
+  }
+  return hits / static_cast<double>(data.rows);
+}
+
+struct Problem {
+  test::Data data;
+  size_t filters;
+  size_t dims;
+  int32_t order;
+  int32_t kind;
+  int32_t index_kind;
+};
+
+double index_naively(const Problem& p, const std::vector<int32_t>& filters) {
+  const std::vector<size_t> columns = columns_of(filters, p.dims);
+  if (p.index_kind == SIEVE_INDEX_CENTER) return center_index_naively(p.data, columns);
+  const size_t order = static_cast<size_t>(p.order);
+  return test::scores_naively(p.data, p.data, test::neighbours_naively(p.data, p.data, order, columns), order,
+                              p.kind)
+      .value;
+}
+
+struct Selection {
+  std::vector<int32_t> order;
+  std::vector<double> curve;
+};
+
+// Scores here are sums of equal doubles in one order, so equal indices are equal doubles.
+Selection select_naively(const Problem& p, int32_t strategy) {
+  Selection selection;
+  std::vector<double> alone;
+  for (size_t f = 0; f < p.filters; ++f) alone.push_back(index_naively(p, {static_cast<int32_t>(f)}));
+  std::vector<uint8_t> taken(p.filters, 0);
+  for (size_t step = 0; step < p.filters; ++step) {
+    int32_t best = -1;
+    double best_value = -1;
+    for (size_t f = 0; f < p.filters; ++f) {
+      if (taken[f] != 0) continue;
+      std::vector<int32_t> joint = selection.order;
+      joint.push_back(static_cast<int32_t>(f));
+      const double value = strategy == SIEVE_SELECTION_RANK ? alone[f] : index_naively(p, joint);
+      if (value > best_value + 1e-12) {
+        best_value = value;
+        best = static_cast<int32_t>(f);
+      }
+    }
+    taken[static_cast<size_t>(best)] = 1;
+    selection.order.push_back(best);
+    selection.curve.push_back(index_naively(p, selection.order));
+  }
+  return selection;
+}
+
+void test_problem(const Problem& p, const std::string& name) {
+  const std::vector<int32_t> members{0, static_cast<int32_t>(p.filters) - 1, 1, 0, 1};
+  const std::vector<int64_t> offsets{0, 2, 3, 5};  // {0, last}, {1}, {0, 1}
+  const Selection greedy = select_naively(p, SIEVE_SELECTION_GREEDY);
+  const Selection ranked = select_naively(p, SIEVE_SELECTION_RANK);
+  for (const sieve_backend backend : test::backends()) {
+    const std::string at = name + " " + sieve_backend_name(backend) + " index " +
+                           std::to_string(p.index_kind) + " order " + std::to_string(p.order);
+    sieve_run_options options{};
+    options.backend = backend;
+    options.threads = 3;
+    sieve_separation_request request = p.data.request(p.order, p.kind);
+    sieve_error error{};
+
+    std::vector<double> each(p.filters);
+    CHECK(sieve_filter_separation(&request, p.filters, p.index_kind, &options, each.data(), &error) == 0,
+          "%s", error.message);
+    for (size_t f = 0; f < p.filters; ++f) {
+      const double expected = index_naively(p, {static_cast<int32_t>(f)});
+      CHECK(test::same_score(each[f], expected), "%s filter %zu: %g not %g", at.c_str(), f, each[f],
+            expected);
+    }
+
+    std::vector<double> sets(3);
+    CHECK(sieve_subset_separation(&request, p.filters, members.data(), offsets.data(), 3, p.index_kind,
+                                  &options, sets.data(), &error) == 0,
+          "%s", error.message);
+    for (size_t s = 0; s < 3; ++s) {
+      const double expected =
+          index_naively(p, {members.begin() + offsets[s], members.begin() + offsets[s + 1]});
+      CHECK(test::same_score(sets[s], expected), "%s set %zu: %g not %g", at.c_str(), s, sets[s], expected);
+    }
+
+    for (const int32_t strategy : {SIEVE_SELECTION_GREEDY, SIEVE_SELECTION_RANK}) {
+      const Selection& truth = strategy == SIEVE_SELECTION_GREEDY ? greedy : ranked;
+      for (const size_t limit : {size_t{0}, p.filters / 2}) {
+        std::vector<int32_t> order(p.filters);
+        std::vector<double> curve(p.filters);
+        CHECK(sieve_select_filters(&request, p.filters, strategy, p.index_kind, limit, &options, order.data(),
+                                   curve.data(), &error) == 0,
+              "%s", error.message);
+        for (size_t i = 0; i < p.filters; ++i) {
+          const bool wanted = limit == 0 || i < limit;
+          CHECK(order[i] == (wanted ? truth.order[i] : -1),
+                "%s strategy %d limit %zu step %zu: filter %d not %d", at.c_str(), strategy, limit, i,
+                order[i], truth.order[i]);
+          CHECK(wanted ? test::same_score(curve[i], truth.curve[i]) : std::isnan(curve[i]),
+                "%s strategy %d step %zu: %g not %g", at.c_str(), strategy, i, curve[i], truth.curve[i]);
+        }
+      }
+    }
+  }
+}
+
+void test_errors() {
+  const test::Data data = test::make_data("normal", 10, 12, 1);
+  sieve_separation_request request = data.request();
+  sieve_error error{};
+  double values[12];
+  int32_t order[12];
+  const auto refused = [&](sieve_status status, const char* what) {
+    CHECK(status == SIEVE_STATUS_INVALID_ARGUMENT, "%s: %d", what, status);
+  };
+  refused(sieve_filter_separation(&request, 5, 0, nullptr, values, &error), "5 filters in 12 columns");
+  refused(sieve_filter_separation(&request, 0, 0, nullptr, values, &error), "0 filters");
+  refused(sieve_filter_separation(&request, 3, 2, nullptr, values, &error), "index kind 2");
+  refused(sieve_filter_separation(&request, 3, 0, nullptr, nullptr, &error), "no values");
+  const int32_t members[] = {0, 0, 3};
+  const int64_t empty[] = {0, 0}, repeated[] = {0, 2}, outside[] = {1, 3};
+  refused(sieve_subset_separation(&request, 3, members, empty, 1, 0, nullptr, values, &error), "empty set");
+  refused(sieve_subset_separation(&request, 3, members, repeated, 1, 0, nullptr, values, &error),
+          "a filter twice");
+  refused(sieve_subset_separation(&request, 3, members, outside, 1, 0, nullptr, values, &error),
+          "filter 3 of 3");
+  refused(sieve_select_filters(&request, 3, 2, 0, 0, nullptr, order, values, &error), "strategy 2");
+  refused(sieve_select_filters(&request, 3, 0, 0, 4, nullptr, order, values, &error), "limit 4 of 3");
+}
+
+}  // namespace
+
+int main() {
+  for (const std::string& kind : test::data_kinds()) {
+    for (const int32_t index_kind : {SIEVE_INDEX_SEPARATION, SIEVE_INDEX_CENTER}) {
+      test_problem({test::make_data(kind, 61, 6 * 3, 7), 6, 3, 1, SIEVE_SEPARATION_HARD, index_kind}, kind);
+      test_problem({test::make_data(kind, 130, 5, 8), 5, 1, 1, SIEVE_SEPARATION_HARD, index_kind},
+                   kind + " dims 1");
+    }
+    test_problem(
+        {test::make_data(kind, 43, 4 * 5, 9), 4, 5, 3, SIEVE_SEPARATION_SOFT, SIEVE_INDEX_SEPARATION}, kind);
+  }
+  test_problem({test::make_data("half-zero", 220, 3 * 70, 9), 3, 70, 1, SIEVE_SEPARATION_HARD, 0}, "wide");
+  test_problem({test::make_data("clustered", 8, 2 * 300, 9), 2, 300, 2, SIEVE_SEPARATION_ANTI, 0}, "deep");
+  test_errors();
+  return test::result("filters_test");
+}
