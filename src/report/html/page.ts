@@ -120,7 +120,15 @@ function cards(result: ReportedResult): Html {
       ${beforeAfterBars(`${title}: ${format(before)} before, ${format(after)} after`, before, after)}
     </article>`;
   };
-  return html`<div class="cards">${measures.map(card)}</div>`;
+  const swatch = (role: string): Html =>
+    html`<svg viewBox="0 0 24 12" aria-hidden="true">
+      <rect class="fill-${role}" y="2" width="24" height="8" rx="2" />
+    </svg>`;
+  return html`<div class="cards">${measures.map(card)}</div>
+    <ul class="legend key">
+      <li>${swatch('before')}before</li>
+      <li>${swatch('after')}after</li>
+    </ul>`;
 }
 
 function separation(context: ReportContext): Html {

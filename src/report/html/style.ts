@@ -37,6 +37,7 @@ section, .notice { background: var(--surface); border: 1px solid var(--line); bo
 .card svg { display: block; width: 100%; height: auto; }
 .card .good { color: var(--good); } .card .bad { color: var(--bad); }
 .legend { display: flex; flex-wrap: wrap; gap: .4rem 1.25rem; margin: 0 0 .5rem; padding: 0; list-style: none; color: var(--muted); font-size: .9rem; }
+.legend.key { margin-top: .6rem; }
 .legend svg { width: 1.5rem; height: .8rem; vertical-align: -1px; margin-right: .4rem; }
 .chart { width: 100%; height: auto; display: block; }
 .scroll { overflow-x: auto; }
