@@ -7,13 +7,13 @@ import { expected } from './errors';
  */
 export interface Random {
   /** Uniform in [0, 1), 53 random bits. */
-  uniform(): number;
+  readonly uniform: () => number;
   /** Uniform integer in [0, bound), without bias. `bound` is an integer from 1 to 2³². */
-  integer(bound: number): number;
+  readonly integer: (bound: number) => number;
   /** Standard normal, by Marsaglia's polar method. */
-  normal(): number;
+  readonly normal: () => number;
   /** Permutes `values` in place (Fisher–Yates) and returns them. */
-  shuffle<Values extends Indexed>(values: Values): Values;
+  readonly shuffle: <Values extends Indexed>(values: Values) => Values;
 }
 
 /** What `shuffle` can permute: arrays and numeric typed arrays. */
