@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 
+import { measureCost } from '../../src/onnx/cost';
 import { parseModel, readModel } from '../../src/onnx/load';
 import {
   ModelProtoSchema,
@@ -11,7 +12,10 @@ import {
   TensorProto_DataLocation,
   type ModelProto,
 } from '../../src/onnx/proto/generated/onnx_pb';
+import { applyLinearEdits } from '../../src/onnx/passes/applyLinearEdits';
+import { describeLinearLayers } from '../../src/onnx/passes/linearLayers';
 import { serializeModel, toModelBytes, writeModel } from '../../src/onnx/save';
+import { inferShapes } from '../../src/onnx/shapes';
 import { float32Tensor, tensorToFloat32 } from '../../src/onnx/tensor';
 import type { Model } from '../../src/onnx/ir';
 import { ModelBuilder } from '../support/modelBuilder';
@@ -121,6 +125,9 @@ describe('what is no model', () => {
       const outcome = codeOf(() => {
         const model = parseModel(bytes);
         serializeModel(model);
+        const shapes = inferShapes(model);
+        measureCost(model, shapes);
+        for (const layer of describeLinearLayers(model, shapes)) applyLinearEdits(model, [layer]);
         for (const tensor of model.graph.initializers.values()) tensor.bytes();
       });
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);

@@ -88,6 +88,10 @@ export function validDimension(value: number): Dimension {
   return Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 }
 
+/** No runtime takes tensors of more axes; a file that states a rank beyond this is not to be believed. */
+const LARGEST_RANK = 64;
+
 export function unknownOfRank(rank: number): Shape {
+  if (rank > LARGEST_RANK) return undefined;
   return Array.from({ length: rank }, () => undefined);
 }

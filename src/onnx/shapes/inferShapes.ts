@@ -1,6 +1,7 @@
 import { expected } from '../../errors';
 import { tensorAttribute } from '../attributes';
 import type { Dimension, Graph, Model, Node, Shape } from '../ir';
+import { validDimension } from './dimensions';
 import { ELEMENTWISE_RULES } from './elementwise';
 import { evaluateNode } from './evaluate';
 import { LINEAR_RULES } from './linear';
@@ -148,6 +149,7 @@ function statedShapes(
 /** What a rule found, completed by what the file states where the rule could not tell. */
 function complete(found: Shape, stated: Shape): Shape {
   if (found === undefined) return stated;
-  if (stated?.length !== found.length) return found;
-  return found.map((dimension, axis) => dimension ?? stated[axis]);
+  const possible = found.map((dimension) => (typeof dimension === 'number' ? validDimension(dimension) : dimension));
+  if (stated?.length !== found.length) return possible;
+  return possible.map((dimension, axis) => dimension ?? stated[axis]);
 }

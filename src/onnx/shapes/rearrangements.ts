@@ -43,7 +43,7 @@ export function splitSizes(context: RuleContext, length: Dimension): readonly nu
   if ((context.opset >= 13 && context.has(1)) || typeof length !== 'number') return undefined;
   const count = intAttribute(node, 'num_outputs', node.outputs.length);
   const piece = Math.ceil(length / count);
-  return Array.from({ length: count }, (_, index) => Math.max(0, Math.min(piece, length - index * piece)));
+  return node.outputs.map((_, index) => Math.max(0, Math.min(piece, length - index * piece)));
 }
 
 const slice: ShapeRule = (context) => {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -104,4 +105,10 @@ test('no two fields of a message share a number, and repeated numbers are packed
   }
   const source = readFileSync(join(__dirname, '../../../src/onnx/proto/onnx.proto'), 'utf8');
   expect(source.match(/packed = true/g)).toHaveLength(5);
+});
+
+test('the committed TypeScript is what the schema gives', () => {
+  const script = join(__dirname, '../../../scripts/generate.mjs');
+  const { status, stderr } = spawnSync(process.execPath, [script, '--check'], { encoding: 'utf8' });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 });

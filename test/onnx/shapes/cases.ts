@@ -35,7 +35,7 @@ const windowCases: ShapeCase[] = [
       { name: 'same lower', attributes: { auto_pad: 'SAME_LOWER', strides: [2, 2] } },
       { name: 'valid', attributes: { auto_pad: 'VALID', strides: [2, 2] } },
       { name: 'grouped', attributes: { group: 2 } },
-    ] satisfies AttributeCase[]
+    ] as readonly AttributeCase[]
   ).map(({ name, attributes }: AttributeCase) => ({
     name: `Conv ${name}`,
     opsets: ALL,
@@ -60,7 +60,7 @@ const windowCases: ShapeCase[] = [
       { name: 'grouped', attributes: { group: 2, dilations: [2, 1] } },
       { name: 'same', attributes: { strides: [2, 2], auto_pad: 'SAME_UPPER' } },
       { name: 'output shape', attributes: { strides: [2, 2], output_shape: [18, 14] } },
-    ] satisfies AttributeCase[]
+    ] as readonly AttributeCase[]
   ).map(({ name, attributes }: AttributeCase) => ({
     name: `ConvTranspose ${name}`,
     opsets: [11, 22],

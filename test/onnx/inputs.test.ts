@@ -1,0 +1,95 @@
+import { findImageInput, findLogits } from '../../src/onnx/inputs';
+import type { DataType, Shape } from '../../src/onnx/ir';
+import { parseModel } from '../../src/onnx/load';
+import { inferShapes } from '../../src/onnx/shapes';
+import { findQuantizedNode, listUnknownDomains, requireSupported } from '../../src/onnx/support';
+import { codeOf } from '../support/errors';
+import { ModelBuilder } from '../support/modelBuilder';
+
+function imageInput(shape: Shape, dataType: DataType = 'float32', override?: readonly number[]) {
+  const b = new ModelBuilder();
+  const x = b.input('image', shape, dataType);
+  b.output(b.node('Identity', [x]), undefined, dataType);
+  const model = parseModel(b.bytes());
+  return findImageInput(model, inferShapes(model, override && { overrides: { image: override } }));
+}
+
+test('images are found in both layouts, with open or fixed batch', () => {
+  expect(imageInput(['N', 3, 32, 48])).toEqual({
+    name: 'image',
+    layout: 'NCHW',
+    channels: 3,
+    height: 32,
+    width: 48,
+    fixedBatch: undefined,
+  });
+  expect(imageInput([8, 28, 28, 1])).toMatchObject({ layout: 'NHWC', channels: 1, height: 28, fixedBatch: 8 });
+  expect(imageInput(['N', 3, 'H', 'W'], 'float32', [4, 3, 64, 96])).toMatchObject({ height: 64, width: 96 });
+});
+
+test.each<[string, Shape, DataType]>([
+  ['no channels', ['N', 7, 32, 32], 'float32'],
+  ['a vector', ['N', 3], 'float32'],
+  ['bytes', ['N', 3, 32, 32], 'uint8'],
+  ['an open size', ['N', 3, undefined, 32], 'float32'],
+  ['no shape at all', undefined, 'float32'],
+])('%s is not an image input', (_, shape, dataType) => {
+  expect(codeOf(() => imageInput(shape, dataType))).toBe('ERR_MODEL_UNSUPPORTED');
+});
+
+test('a second input is named', () => {
+  const b = new ModelBuilder();
+  const x = b.input('image', ['N', 3, 8, 8]);
+  b.output(b.node('Mul', [x, b.input('strength', [1])]));
+  const model = parseModel(b.bytes());
+  expect(() => findImageInput(model, inferShapes(model))).toThrow(/"strength"|strength/);
+});
+
+test('logits are the first [N, classes] output; a final Softmax is seen through', () => {
+  const b = new ModelBuilder();
+  const x = b.input('image', ['N', 3, 8, 8]);
+  const features = b.node('GlobalAveragePool', [b.conv(x, 3, 10, 3)], {}, { outputs: ['features'] });
+  const flat = b.node('Flatten', [features], {}, { outputs: ['scores'] });
+  b.output('map_output', ['N', 10, 6, 6]);
+  b.node('Relu', [b.conv(x, 3, 10, 3)], {}, { outputs: ['map_output'] });
+  b.output(b.node('Softmax', [flat], {}, { outputs: ['probabilities'] }), ['N', 10]);
+  const model = parseModel(b.bytes());
+  expect(findLogits(model, inferShapes(model))).toEqual({
+    name: 'probabilities',
+    classes: 10,
+    beforeSoftmax: 'scores',
+  });
+});
+
+test('a network without class scores is refused', () => {
+  const b = new ModelBuilder();
+  b.output(b.conv(b.input('image', ['N', 3, 8, 8]), 3, 10, 3), ['N', 10, 6, 6]);
+  const model = parseModel(b.bytes());
+  expect(codeOf(() => findLogits(model, inferShapes(model)))).toBe('ERR_MODEL_UNSUPPORTED');
+});
+
+test('operators of other domains are listed, and refused by name', () => {
+  const b = new ModelBuilder();
+  b.domain('com.example');
+  const x = b.input('image', ['N', 3, 8, 8]);
+  b.output(b.node('Sharpen', [b.node('Relu', [x])], {}, { domain: 'com.example', name: 'sharpener' }));
+  const model = parseModel(b.bytes());
+  expect(listUnknownDomains(model)).toEqual([{ domain: 'com.example', nodes: ['sharpener'] }]);
+  expect(codeOf(() => requireSupported(model))).toBe('ERR_MODEL_UNSUPPORTED');
+  expect(() => requireSupported(model)).toThrow(/Sharpen.*com\.example.*sharpener/);
+});
+
+test('quantised graphs are recognised, plain ones pass', () => {
+  const b = new ModelBuilder();
+  const x = b.input('image', ['N', 3, 8, 8]);
+  const scale = b.weights([], [0.1]);
+  const zero = b.node('Cast', [b.ints(0)], { to: 2 });
+  const quantized = b.node('QuantizeLinear', [x, scale, zero], {}, { name: 'q' });
+  b.output(b.node('DequantizeLinear', [quantized, scale, zero]));
+  const model = parseModel(b.bytes());
+  expect(findQuantizedNode(model)?.key).toBe('q');
+  expect(() => requireSupported(model)).toThrow(/QuantizeLinear.*"q"/);
+  const plain = new ModelBuilder();
+  plain.output(plain.node('Relu', [plain.input('image', ['N', 3, 8, 8])]));
+  expect(codeOf(() => requireSupported(parseModel(plain.bytes())))).toBe('no error');
+});
