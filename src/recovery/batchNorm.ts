@@ -68,6 +68,7 @@ export function mergeStatistics(
   if (means.length !== statistics.channels || variances.length !== statistics.channels) {
     throw expected('ERR_SHAPE', `${statistics.channels} values`, 'the statistics of a batch', means.length);
   }
+  if (added === 0) return;
   const count = statistics.count + added;
   for (let channel = 0; channel < statistics.channels; channel++) {
     const shift = means[channel]! - statistics.mean[channel]!;

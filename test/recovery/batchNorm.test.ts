@@ -1,4 +1,10 @@
-import { absorbOffset, addActivations, createStatistics, reestimate } from '../../src/recovery/batchNorm';
+import {
+  absorbOffset,
+  addActivations,
+  createStatistics,
+  mergeStatistics,
+  reestimate,
+} from '../../src/recovery/batchNorm';
 import type { BatchNormLayer } from '../../src/types';
 import { normals, seeded } from './layers';
 
@@ -58,6 +64,28 @@ describe('re-estimation of a batch normalization', () => {
     const edit = reestimate(layer(1), statistics);
     expect(edit.mean[0]).toBe(2 ** 20);
     expect(edit.variance[0]).toBe(1);
+  });
+
+  test('merges means and variances that a graph measured, as if it had seen the values', () => {
+    const random = seeded(2);
+    const [merged, direct] = [createStatistics(3), createStatistics(3)];
+    for (const size of [4, 9, 1]) {
+      const data = normals(size * 3, random, 5);
+      const plain = plainStatistics(data, 3, 1);
+      const mean = Float32Array.from(plain, (channel) => channel.mean);
+      mergeStatistics(
+        merged,
+        size,
+        mean,
+        Float32Array.from(plain, (channel) => channel.variance),
+      );
+      addActivations(direct, data, [size, 3]);
+    }
+    expect(merged.count).toBe(direct.count);
+    for (let channel = 0; channel < 3; channel++) {
+      expect(merged.mean[channel]).toBeCloseTo(direct.mean[channel]!, 5);
+      expect(merged.squaredDeviation[channel]).toBeCloseTo(direct.squaredDeviation[channel]!, 4);
+    }
   });
 
   test('blends with the old statistics', () => {
