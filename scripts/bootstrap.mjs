@@ -1,11 +1,10 @@
 // Makes a checkout ready: installs the packages, builds the native addon, builds dist, each only where it is missing
 // or older than what it is made from. `--dependencies-only` stops after the packages.
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { withLock } from './lock.mjs';
-import { fingerprint, readStamp, root, writeStamp } from './native/stamp.mjs';
+import { fingerprint, lockHash, readStamp, root, writeStamp } from './native/stamp.mjs';
 
 const MINIMUM_NODE = 20;
 const DIST_INPUTS = ['src', 'tsup.config.ts', 'tsconfig.json', 'package.json'];
@@ -13,12 +12,6 @@ const DIST_OUTPUTS = ['index.cjs', 'index.mjs', 'index.d.ts', 'index.d.mts', 'cl
 
 /** A failure whose message says all; it needs no stack. */
 class Failure extends Error {}
-
-function lockHash() {
-  return createHash('sha256')
-    .update(readFileSync(path.join(root, 'package-lock.json')))
-    .digest('hex');
-}
 
 function areDependenciesFresh() {
   return readStamp('dependencies') === lockHash();
