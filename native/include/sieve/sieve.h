@@ -211,7 +211,8 @@ typedef struct sieve_moments {
 
 /* Adds `samples` images: input element (n, c, h, w) is input[n*input_sample_stride + (c*height + h)*width + w],
  * target (n, m, h, w) is target[n*target_sample_stride + (m*output_height + h)*output_width + w].
- * O(patches * d * (d/2 + m)). */
+ * A sample with NaN or an infinity is refused (error.row) and nothing is added. The sums are the same bits for any
+ * number of threads. O(patches * d * (d/2 + m)). */
 SIEVE_API sieve_status sieve_moments_accumulate(const float* input, size_t input_sample_stride,
                                                 const float* target, size_t target_sample_stride, size_t samples,
                                                 const sieve_patch_geometry* geometry,
@@ -252,7 +253,8 @@ typedef struct sieve_elimination_problem {
 /* Structured optimal brain surgeon: eliminates, one at a time, the unit whose removal, all remaining weights
  * re-fitted, raises the sum over the problems of residual / total target variance least (ties to the lowest id).
  * order: [units], first removed first. error_after: [units], that sum after each removal (the last: all removed).
- * O(units * regressors^2 * unit size) a problem. */
+ * Residuals are penalised as in sieve_ridge_solve without prior, ridge at least 1e-8, so they are exact for singular
+ * moments too. A problem whose targets do not vary counts nothing. O(units * regressors^2 * unit size) a problem. */
 SIEVE_API sieve_status sieve_eliminate_units(const sieve_elimination_problem* problems, size_t problem_count,
                                              size_t units, double ridge, const sieve_run_options* options,
                                              int32_t* order, double* error_after, sieve_error* error);
