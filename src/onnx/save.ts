@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { access, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 
 import { assertWritable, writeFileAtomic } from '../files';
 import type { ModelBytes } from '../types';
@@ -15,6 +16,7 @@ const LARGEST_INLINE_BYTES = 1.9 * 2 ** 30;
 const SMALLEST_EXTERNAL_BYTES = 1024;
 /** Memory mapping wants page-aligned offsets. */
 const EXTERNAL_ALIGNMENT_BYTES = 4096;
+const HASH_CHUNK_BYTES = 1 << 25;
 
 /**
  * The model as an ONNX file: the bytes it was parsed from (the same array) where nothing differs, else a
@@ -66,8 +68,7 @@ export async function writeModel(
     );
     return;
   }
-  const hash = createHash('sha256').update(data).digest('hex').slice(0, 12);
-  const location = `${basename(path)}.${hash}.data`;
+  const location = `${basename(path)}.${(await contentHash(data)).slice(0, 12)}.data`;
   const dataPath = join(dirname(path), location);
   const placement: TensorPlacement = (tensor) => {
     const offset = offsets.get(tensor);
@@ -103,6 +104,16 @@ function concatenate(tensors: readonly Tensor[]): { data: Uint8Array; offsets: M
   const data = new Uint8Array(length);
   for (const [tensor, offset] of offsets) data.set(tensor.bytes(), offset);
   return { data, offsets };
+}
+
+/** In pieces, with a turn of the event loop between them: the data may be gigabytes (and one update ends at 2 GiB). */
+async function contentHash(data: Uint8Array): Promise<string> {
+  const hash = createHash('sha256');
+  for (let start = 0; start < data.length; start += HASH_CHUNK_BYTES) {
+    hash.update(data.subarray(start, start + HASH_CHUNK_BYTES));
+    await setImmediate();
+  }
+  return hash.digest('hex');
 }
 
 async function exists(path: string): Promise<boolean> {
