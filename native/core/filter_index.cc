@@ -25,17 +25,25 @@ class SeparationFilterIndex final : public FilterIndex {
         points_(points),
         dims_(points.columns / filters),
         order_(checked_order(request, points.size() - 1)),
-        search_({&points, &points, order_, false}, run) {}
+        search_({&points, &points, order_, false}, run) {
+    const size_t bytes = filters * points.size() * (sizeof(double) + sizeof(uint64_t));
+    const size_t input_bytes = points.size() * points.columns * sizeof(float);
+    if (bytes > (size_t{16} << 20) + input_bytes / 8) return;
+    for (size_t filter = 0; filter < filters; ++filter) {
+      filter_sums_.push_back(search_.sums_of(points, {{filter * dims_, dims_}}, run));
+    }
+  }
 
   std::vector<double> with_each(const std::vector<uint32_t>& base, const std::vector<uint32_t>& candidates,
                                 RunContext& run, double from, double to) const override {
     const std::vector<uint32_t> base_filters = sorted(base);
     const Columns base_columns = filter_columns(base_filters, dims_);
-    PointSums base_sums = sums_of(base_columns, run);
+    PointSums base_sums;
+    for (const uint32_t filter : base_filters) base_sums.add(filter_sums(filter, run));
     const auto make = [&](size_t i) {
       const Columns added = filter_columns({candidates[i]}, dims_);
       PointSums sums = base_sums;
-      sums.add(sums_of(added, run));
+      sums.add(filter_sums(candidates[i], run));
       return SearchSet{joint_columns(base_filters, candidates[i], dims_), added, std::move(sums), {}};
     };
     return in_batches(
@@ -48,7 +56,7 @@ class SeparationFilterIndex final : public FilterIndex {
     std::vector<uint32_t> taken;
     const auto make = [&](size_t i) {
       const Columns added = filter_columns({order[i]}, dims_);
-      sums.add(sums_of(added, run));
+      sums.add(filter_sums(order[i], run));
       taken.insert(std::lower_bound(taken.begin(), taken.end(), order[i]), order[i]);
       return SearchSet{filter_columns(taken, dims_), added, sums, {}};
     };
@@ -67,8 +75,9 @@ class SeparationFilterIndex final : public FilterIndex {
   }
 
  private:
-  PointSums sums_of(const Columns& columns, const RunContext& run) const {
-    return search_.sums_of(points_, columns, run);
+  PointSums filter_sums(uint32_t filter, const RunContext& run) const {
+    return filter_sums_.empty() ? search_.sums_of(points_, {{filter * dims_, dims_}}, run)
+                                : filter_sums_[filter];
   }
 
   // make(i) is called once for each i, ascending.
@@ -98,6 +107,7 @@ class SeparationFilterIndex final : public FilterIndex {
   size_t dims_;
   size_t order_;
   NeighbourSearch search_;
+  std::vector<PointSums> filter_sums_;  // of each filter; empty where they would take too much memory
 };
 
 class CenterFilterIndex final : public FilterIndex {

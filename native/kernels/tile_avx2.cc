@@ -18,13 +18,15 @@ struct Lanes {
   static Register load(const float* at) { return _mm256_load_ps(at); }
   static Register load_unaligned(const float* at) { return _mm256_loadu_ps(at); }
   static void store(float* at, Register value) { _mm256_store_ps(at, value); }
+  // Two plain stores are far cheaper than a masked one on some CPUs.
   template <size_t kCount>
   static void store_first(float* at, Register value) {
     static_assert(kCount == 6 || kCount == 8, "the panels that AVX2 uses");
     if constexpr (kCount == kWidth) {
       _mm256_storeu_ps(at, value);
     } else {
-      _mm256_maskstore_ps(at, _mm256_setr_epi32(-1, -1, -1, -1, -1, -1, 0, 0), value);
+      _mm_storeu_ps(at, _mm256_castps256_ps128(value));
+      _mm_storel_pi(reinterpret_cast<__m64*>(at + 4), _mm256_extractf128_ps(value, 1));
     }
   }
   static Register add(Register a, Register b) { return _mm256_add_ps(a, b); }

@@ -26,12 +26,15 @@ struct Lanes {
   static Register load(const float* at) { return _mm512_load_ps(at); }
   static Register load_unaligned(const float* at) { return _mm512_loadu_ps(at); }
   static void store(float* at, Register value) { _mm512_store_ps(at, value); }
+  // Two plain stores are cheaper than a masked one.
   template <size_t kCount>
   static void store_first(float* at, Register value) {
+    static_assert(kCount == 12 || kCount == 16, "the panels that AVX-512 uses");
     if constexpr (kCount == kWidth) {
       _mm512_storeu_ps(at, value);
     } else {
-      _mm512_mask_storeu_ps(at, static_cast<__mmask16>((1u << kCount) - 1), value);
+      _mm256_storeu_ps(at, _mm512_castps512_ps256(value));
+      _mm_storeu_ps(at + 8, _mm512_extractf32x4_ps(value, 2));
     }
   }
   static Register add(Register a, Register b) { return _mm512_add_ps(a, b); }

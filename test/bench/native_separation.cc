@@ -1,6 +1,7 @@
 // Measures sieve_separation_index on made data, as one trial in its own process.
 //   native_separation ROWS DIMS KIND BACKEND [THREADS] [REPEATS] [SEED]
-// KIND: random (uniform, 10 random labels) or clustered (100 Gaussian blobs, label = blob modulo 10).
+// KIND: random (uniform, 10 random labels), clustered (100 Gaussian blobs, label = blob modulo 10), or file:PATH with
+// ROWS*DIMS float32 and then ROWS int32 labels from 0 to 9.
 // Prints one JSON line a repeat: CPU and wall seconds of the call, GFLOP/s of CPU time as 2*rows^2*dims /
 // seconds (what a full distance matrix would take), and how far the process's memory peak rose above the
 // input.
@@ -39,8 +40,18 @@ struct Data {
 };
 
 Data make_data(size_t rows, size_t dims, const std::string& kind, unsigned seed) {
-  std::mt19937 random(seed);
   Data data{std::vector<float>(rows * dims), std::vector<int32_t>(rows)};
+  if (kind.rfind("file:", 0) == 0) {
+    std::FILE* file = std::fopen(kind.c_str() + 5, "rb");
+    if (file == nullptr || std::fread(data.features.data(), sizeof(float), rows * dims, file) != rows * dims ||
+        std::fread(data.labels.data(), sizeof(int32_t), rows, file) != rows) {
+      std::fprintf(stderr, "Expected %zu x %zu float32 and the labels in %s\n", rows, dims, kind.c_str() + 5);
+      std::exit(1);
+    }
+    std::fclose(file);
+    return data;
+  }
+  std::mt19937 random(seed);
   if (kind == "random") {
     std::uniform_real_distribution<float> uniform(0.0f, 1.0f);
     for (float& value : data.features) value = uniform(random);
