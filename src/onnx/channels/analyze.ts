@@ -1,5 +1,5 @@
 import type { ShapeMap } from '../shapes';
-import type { Model, Node } from '../ir';
+import type { Model, Node, Shape } from '../ir';
 import { createFacts } from './facts';
 import { collectGroups } from './groups';
 import type { LinearUse } from './groups';
@@ -104,12 +104,21 @@ function followChannels(node: Node, facts: GraphFacts, walk: Walk, use: LinearUs
   };
   const refusal = rule === undefined ? 'is not known' : rule.flow(node, context);
   if (refusal === undefined) {
-    for (const [tensor, label] of written) walk.labels.set(tensor, label);
+    for (const [tensor, label] of written) {
+      walk.labels.set(tensor, label);
+      if (!agrees(label, facts.shapeOf(tensor)))
+        freezeTensor(tensor, `${describe(node)} writes "${tensor}", whose shape is not known well enough`, walk);
+    }
     return undefined;
   }
   const reason = `${describe(node)} ${refusal}`;
   for (const name of node.inputs) freezeTensor(name, reason, walk);
   return reason;
+}
+
+/** Rules and shape inference must come to the same number of channels: two witnesses against a wrong graph. */
+function agrees(label: ChannelLabel, shape: Shape): boolean {
+  return shape?.[label.axis] === label.slots.length;
 }
 
 function freezeTensor(tensor: string, reason: string, walk: Walk): void {

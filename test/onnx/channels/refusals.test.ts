@@ -1,0 +1,362 @@
+import type { Attribute } from '../../../src/onnx/ir';
+import { float32Tensor } from '../../../src/onnx/tensor';
+import { ModelBuilder } from '../../support/modelBuilder';
+import { analyze } from './support';
+
+/** Adds to a graph that holds `x`, a convolution's output [N, 4, 8, 8], the nodes under test; gives their output. */
+type Build = (model: ModelBuilder, x: string) => string;
+
+const NAMED = { name: 'culprit' };
+
+const toChannelsLast = (model: ModelBuilder, x: string) => model.node('Transpose', [x], { perm: [0, 2, 3, 1] });
+const pooled = (model: ModelBuilder, x: string) =>
+  model.node('Flatten', [model.node('GlobalAveragePool', [x])], { axis: 1 });
+const other = (model: ModelBuilder) => model.input('other', ['N', 4, 8, 8]);
+
+/** Each is met by the slots of `x` first; the group's reason names the node "culprit". */
+const REFUSALS: readonly (readonly [string, string, Build])[] = [
+  [
+    'an unknown operator',
+    'NonMaxSuppression "culprit" is not known',
+    (m, x) => m.node('NonMaxSuppression', [x], {}, NAMED),
+  ],
+  [
+    'another domain',
+    'acme.Relu "culprit" is not known',
+    (m, x) => {
+      m.domain('acme');
+      return m.node('Relu', [x], {}, { ...NAMED, domain: 'acme' });
+    },
+  ],
+  ['a graph output', '"x" is an output of the graph', (m, x) => m.output(x, ['N', 4, 8, 8])],
+  [
+    'a subgraph',
+    'If "culprit" reads "x" inside a subgraph',
+    (m, x) => {
+      const branch = {
+        kind: 'opaque',
+        type: 'GRAPH',
+        references: [x],
+        origin: { brand: 'onnx-origin' },
+      } as const satisfies Attribute;
+      return m.node('If', [m.input('flag', [], 'bool')], { then_branch: branch }, NAMED);
+    },
+  ],
+  // Layers
+  [
+    'computed weights',
+    'Conv "culprit" has weights that are not constant',
+    (m, x) => m.node('Conv', [x, m.input('w', [2, 4, 1, 1])], {}, NAMED),
+  ],
+  [
+    'a computed bias',
+    'Conv "culprit" has a bias that is not constant',
+    (m, x) => m.node('Conv', [x, m.weights([2, 4, 1, 1]), m.input('b', [2])], {}, NAMED),
+  ],
+  [
+    'channels last into a convolution',
+    'Conv "culprit" reads channels along axis 1 but they lie along axis 3',
+    (m, x) => m.conv(toChannelsLast(m, x), 8, 2, 1, {}, NAMED),
+  ],
+  [
+    'a turned Gemm',
+    'Gemm "culprit" transposes its input',
+    (m, x) => m.node('Gemm', [pooled(m, x), m.weights([2, 3])], { transA: 1 }, NAMED),
+  ],
+  [
+    'features that are not the last axis',
+    'Gemm "culprit" reads features along axis 1 but they lie along axis 0',
+    (m, x) => m.node('Gemm', [m.node('Transpose', [pooled(m, x)], { perm: [1, 0] }), m.weights([2, 3])], {}, NAMED),
+  ],
+  [
+    'a product of two computed tensors',
+    'MatMul "culprit" multiplies two computed tensors',
+    (m, x) => m.node('MatMul', [x, x], {}, NAMED),
+  ],
+  [
+    'a constant on the left',
+    'MatMul "culprit" multiplies a constant by its input',
+    (m, x) => m.node('MatMul', [m.weights([8, 8]), x], {}, NAMED),
+  ],
+  [
+    'a stack of matrices',
+    'MatMul "culprit" has a weight of more than two dimensions',
+    (m, x) => m.node('MatMul', [toChannelsLast(m, x), m.weights([8, 4, 3])], {}, NAMED),
+  ],
+  // Normalisation
+  [
+    'channels last into a batch norm',
+    'BatchNormalization "culprit" normalises along axis 1 but the channels lie along axis 3',
+    (m, x) => m.batchNorm(toChannelsLast(m, x), 8, NAMED),
+  ],
+  [
+    'a batch norm in training',
+    'BatchNormalization "culprit" is in training mode',
+    (m, x) => m.node('BatchNormalization', [x, ...[1, 2, 3, 4].map(() => m.weights([4]))], { training_mode: 1 }, NAMED),
+  ],
+  [
+    'computed statistics',
+    'BatchNormalization "culprit" has parameters that are not constants of one value a channel',
+    (m, x) => m.node('BatchNormalization', [x, ...[1, 2, 3].map(() => m.weights([4])), m.input('v', [4])], {}, NAMED),
+  ],
+  [
+    'Softmax over channels',
+    'Softmax "culprit" normalises across the channels',
+    (m, x) => m.node('Softmax', [x], { axis: 1 }, NAMED),
+  ],
+  [
+    'layer normalisation over channels',
+    'LayerNormalization "culprit" normalises across the channels',
+    (m, x) => m.node('LayerNormalization', [toChannelsLast(m, x), m.weights([4])], {}, NAMED),
+  ],
+  [
+    'Lp normalisation',
+    'LpNormalization "culprit" normalises across the channels',
+    (m, x) => m.node('LpNormalization', [x], { axis: 1 }, NAMED),
+  ],
+  [
+    'mean and variance over channels',
+    'MeanVarianceNormalization "culprit" normalises across the channels',
+    (m, x) => m.node('MeanVarianceNormalization', [x], { axes: [0, 1, 2, 3] }, NAMED),
+  ],
+  ['LRN', 'LRN "culprit" normalises across neighbouring channels', (m, x) => m.node('LRN', [x], { size: 3 }, NAMED)],
+  // Element by element
+  [
+    'channels as bounds',
+    'Clip "culprit" takes channels as one of its parameters',
+    (m, x) => m.node('Clip', [m.input('y', ['N', 4]), x], {}, NAMED),
+  ],
+  [
+    'a fixed addend',
+    'Add "culprit" joins them with "other", whose channels are fixed',
+    (m, x) => m.node('Add', [x, other(m)], {}, NAMED),
+  ],
+  [
+    'channels that meet another axis',
+    'Mul "culprit" combines channels along different axes',
+    (m, x) => m.node('Mul', [x, toChannelsLast(m, x)], {}, NAMED),
+  ],
+  [
+    'an operand of unknown rank',
+    'Add "culprit" combines tensors of unknown rank',
+    (m, x) => m.node('Add', [x, m.input('other', undefined)], {}, NAMED),
+  ],
+  // Shapes
+  [
+    'channels mixed with the batch',
+    'Reshape "culprit" reshapes [N, 4, 8, 8] to [?, 8, 8], which mixes the channels with other axes',
+    (m, x) => m.node('Reshape', [x, m.ints([-1, 8, 8])], {}, NAMED),
+  ],
+  [
+    'a target from an input',
+    'Reshape "culprit" reshapes to an unknown shape',
+    (m, x) => m.node('Reshape', [x, m.input('target', [undefined], 'int64')], {}, NAMED),
+  ],
+  [
+    'Squeeze of unknown axes',
+    'Squeeze "culprit" squeezes axes that are not known',
+    (m, x) => m.node('Squeeze', [m.node('GlobalAveragePool', [x])], {}, NAMED),
+  ],
+  [
+    'Unsqueeze at axes from an input',
+    'Unsqueeze "culprit" inserts axes that are not known',
+    (m, x) => m.node('Unsqueeze', [x, m.input('axes', [1], 'int64')], {}, NAMED),
+  ],
+  [
+    'Tile of channels',
+    'Tile "culprit" repeats the channels',
+    (m, x) => m.node('Tile', [x, m.ints([1, 2, 1, 1])], {}, NAMED),
+  ],
+  [
+    'Expand to a shape from an input',
+    'Expand "culprit" expands to an unknown shape',
+    (m, x) => m.node('Expand', [x, m.input('target', [undefined], 'int64')], {}, NAMED),
+  ],
+  // Parts
+  [
+    'Concat of unknown width',
+    'Concat "culprit" joins "other", whose number of channels is unknown',
+    (m, x) => m.node('Concat', [x, m.input('other', ['N', 'C', 8, 8])], { axis: 1 }, NAMED),
+  ],
+  [
+    'Concat along the rows with a fixed tensor',
+    'Concat "culprit" joins them with "other", whose channels are fixed',
+    (m, x) => m.node('Concat', [x, other(m)], { axis: 2 }, NAMED),
+  ],
+  [
+    'Concat of different layouts',
+    'Concat "culprit" joins channels along different axes',
+    (m, x) => m.node('Concat', [x, toChannelsLast(m, x)], { axis: 0 }, NAMED),
+  ],
+  [
+    'Split by an input',
+    'Split "culprit" splits into parts that are not constant',
+    (m, x) => m.node('Split', [x, m.input('sizes', [2], 'int64')], { axis: 1 }, { ...NAMED, outputs: ['s0', 's1'] }),
+  ],
+  [
+    'Slice in steps',
+    'Slice "culprit" takes the channels in steps',
+    (m, x) => m.node('Slice', [x, m.ints([0]), m.ints([4]), m.ints([1]), m.ints([2])], {}, NAMED),
+  ],
+  [
+    'Slice at positions from an input',
+    'Slice "culprit" slices the channels at computed positions',
+    (m, x) => m.node('Slice', [x, m.input('from', [1], 'int64'), m.ints([4]), m.ints([1])], {}, NAMED),
+  ],
+  [
+    'Slice along axes from an input',
+    'Slice "culprit" slices along axes that are not constant',
+    (m, x) => m.node('Slice', [x, m.ints([0]), m.ints([4]), m.input('axes', [1], 'int64')], {}, NAMED),
+  ],
+  [
+    'Pad by an input',
+    'Pad "culprit" pads by amounts that are not constant',
+    (m, x) => m.node('Pad', [x, m.input('pads', [8], 'int64')], {}, NAMED),
+  ],
+  [
+    'Pad that crops',
+    'Pad "culprit" crops the channels',
+    (m, x) => m.node('Pad', [x, m.ints([0, -1, 0, 0, 0, 0, 0, 0])], {}, NAMED),
+  ],
+  [
+    'Pad that mirrors',
+    'Pad "culprit" repeats channels to pad them',
+    (m, x) => m.node('Pad', [x, m.ints([0, 1, 0, 0, 0, 1, 0, 0])], { mode: 'reflect' }, NAMED),
+  ],
+  [
+    'Gather by an input',
+    'Gather "culprit" picks channels by indices that are not a constant list',
+    (m, x) => m.node('Gather', [x, m.input('indices', [2], 'int64')], { axis: 1 }, NAMED),
+  ],
+  [
+    'Gather of one channel',
+    'Gather "culprit" picks channels by indices that are not a constant list',
+    (m, x) => m.node('Gather', [x, m.ints(2)], { axis: 1 }, NAMED),
+  ],
+  // Pooling
+  [
+    'pooling over channels',
+    'MaxPool "culprit" pools over axis 3, which holds the channels',
+    (m, x) => m.node('MaxPool', [toChannelsLast(m, x)], { kernel_shape: [2, 2] }, NAMED),
+  ],
+  [
+    'positions of maxima',
+    'MaxPool "culprit" returns positions that count the channels',
+    (m, x) => m.node('MaxPool', [x], { kernel_shape: [2, 2] }, { ...NAMED, outputs: ['values', 'positions'] }),
+  ],
+  [
+    'a mean over channels',
+    'ReduceMean "culprit" reduces over the channels',
+    (m, x) => m.node('ReduceMean', [x], { axes: [1, 2, 3] }, NAMED),
+  ],
+  [
+    'a mean over everything',
+    'ReduceMean "culprit" reduces over the channels',
+    (m, x) => m.node('ReduceMean', [x], {}, NAMED),
+  ],
+  [
+    'Resize to sizes from an input',
+    'Resize "culprit" computes its output size',
+    (m, x) => {
+      const y = m.node('Resize', [x, '', '', m.input('sizes', [4], 'int64')], {}, { ...NAMED, outputs: ['resized'] });
+      return m.node('Identity', [m.output(y, ['N', 4, 16, 16])]);
+    },
+  ],
+  [
+    'Resize of the channels',
+    'Resize "culprit" does not show that it keeps the number of channels',
+    (m, x) => m.node('Resize', [x, '', m.weights([4], [1, 2, 1, 1])], {}, NAMED),
+  ],
+  // Sizes
+  [
+    'the number of channels as a value',
+    'Mul "culprit" computes with their number',
+    (m, x) => {
+      const count = m.node('Gather', [m.node('Shape', [x]), m.ints([1])]);
+      return m.node('Mul', [x, m.node('Cast', [count], { to: 1 })], {}, NAMED);
+    },
+  ],
+];
+
+test.each(REFUSALS)('%s: %s', (_, reason, build) => {
+  const model = new ModelBuilder({ opset: 17 });
+  const input = model.input('input', ['N', 3, 8, 8]);
+  const x = model.conv(input, 3, 4, 1, {}, { name: 'first', outputs: ['x'] });
+  const y = build(model, x);
+  if (y !== x) model.output(y);
+  const { groups, notCut } = analyze(model.build());
+  expect(groups[0]).toMatchObject({ id: 'x', prunable: false, reason });
+  expect(notCut[0]).toEqual({ name: 'first', reason });
+});
+
+test('a layer that filters the input channel by channel says why it can not be cut', () => {
+  const model = new ModelBuilder();
+  const x = model.conv(model.input('input', ['N', 3, 8, 8]), 3, 6, 3, { group: 3 }, NAMED);
+  const { groups, notCut } = analyze((model.output(x), model.build()));
+  expect(groups).toHaveLength(0);
+  expect(notCut).toEqual([
+    { name: 'culprit', reason: 'Conv "culprit" filters the channels of an input that stays whole one by one' },
+  ]);
+});
+
+test('the only channel of a gate stays', () => {
+  const model = new ModelBuilder();
+  const input = model.input('input', ['N', 3, 8, 8]);
+  const x = model.conv(input, 3, 4, 1);
+  const gate = model.conv(x, 4, 1, 1, {}, { outputs: ['gate'] });
+  model.output(pooled(model, model.node('Mul', [x, gate], {}, NAMED)));
+  const { groups } = analyze(model.build());
+  expect(groups.find((group) => group.id === 'gate')).toMatchObject({
+    prunable: false,
+    reason: 'Mul "culprit" broadcasts its only channel',
+  });
+});
+
+test('a single channel has nothing to give', () => {
+  const model = new ModelBuilder();
+  const x = model.conv(model.input('input', ['N', 3, 8, 8]), 3, 1, 1);
+  model.output(model.conv(x, 1, 4, 1));
+  expect(analyze(model.build()).groups[0]).toMatchObject({
+    prunable: false,
+    reason: 'all its channels can only go together',
+  });
+});
+
+test('a Gemm whose addend has fixed channels keeps them', () => {
+  const model = new ModelBuilder();
+  const x = pooled(model, model.conv(model.input('input', ['N', 3, 8, 8]), 3, 4, 1));
+  const addend = model.input('addend', ['N', 6]);
+  const y = model.node('Gemm', [x, model.weights([4, 6]), addend], {}, { ...NAMED, outputs: ['sum'] });
+  model.output(model.gemm(y, 6, 2));
+  const { groups } = analyze(model.build());
+  expect(groups.map((group) => group.prunable)).toEqual([true, false, false]);
+  expect(groups[1]?.reason).toBe('Gemm "culprit" adds "addend", whose channels can not be cut');
+});
+
+test('statistics of every position (before operator set 9)', () => {
+  const model = new ModelBuilder({ opset: 7 });
+  const x = model.conv(model.input('input', ['N', 3, 8, 8]), 3, 4, 1);
+  const parameters = [1, 2, 3, 4].map(() => model.weights([4, 8, 8]));
+  model.output(model.node('BatchNormalization', [x, ...parameters], { spatial: 0 }, NAMED));
+  expect(analyze(model.build()).groups[0]?.reason).toBe(
+    'BatchNormalization "culprit" keeps statistics of every position (spatial = 0)',
+  );
+});
+
+test('weights of strings or of unknown types are no weights', () => {
+  const model = new ModelBuilder();
+  const input = model.input('input', ['N', 3, 8, 8]);
+  const x = model.conv(input, 3, 4, 1);
+  const weight = { ...float32Tensor('odd', [2, 4, 1, 1], new Float32Array(8)), dataType: 'other' as const };
+  model.output(model.node('Conv', [x, model.initializer(weight)], {}, NAMED));
+  expect(analyze(model.build()).groups[0]?.reason).toBe('Conv "culprit" has weights that are not constant');
+});
+
+test('a tensor of unknown rank is left alone', () => {
+  const model = new ModelBuilder();
+  const x = model.conv(model.input('input', undefined), 3, 4, 1, {}, { ...NAMED, outputs: ['x'] });
+  model.output(model.conv(x, 4, 2, 1));
+  const { groups } = analyze(model.build());
+  expect(groups[0]).toMatchObject({ id: 'x', prunable: false });
+  expect(groups[0]?.reason).toBe('Conv "culprit" writes "x", whose shape is not known well enough');
+});
