@@ -94,9 +94,9 @@ def cpu_model():
         return platform.processor() or platform.machine()
 
 
-def trial(command):
-    threads = os.environ | {"OPENBLAS_NUM_THREADS": command["threads"], "OMP_NUM_THREADS": command["threads"]}
-    done = subprocess.run(command["line"], capture_output=True, text=True, env=threads)
+def trial(command, threads):
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
         return {"error": (done.stderr.strip().splitlines() or ["no message"])[-1]}
     return json.loads(done.stdout.strip().splitlines()[-1])
@@ -129,8 +129,8 @@ def main():
                 contenders["scikit-learn brute"] = [sys.executable, "-c", SKLEARN_TRIAL, str(path), *size]
             results = {name: [] for name in contenders}
             for _ in range(options.rounds):
-                for name, line in contenders.items():
-                    results[name].append(trial({"line": line, "threads": threads}))
+                for name, command in contenders.items():
+                    results[name].append(trial(command, threads))
             baseline = None
             print(f"\n{kind:22} {'CPU s':>8} {'wall s':>8} {'CPU ratio to FAISS':>19} {'SI':>9} {'MiB beyond input':>17}")
             for name, trials in results.items():

@@ -1,10 +1,9 @@
 // Measures sieve_separation_index on made data, as one trial in its own process.
 //   native_separation ROWS DIMS KIND BACKEND [THREADS] [REPEATS] [SEED]
-// KIND: random (uniform, 10 random labels), clustered (100 Gaussian blobs, label = blob modulo 10), or file:PATH with
-// ROWS*DIMS float32 and then ROWS int32 labels from 0 to 9.
-// Prints one JSON line a repeat: CPU and wall seconds of the call, GFLOP/s of CPU time as 2*rows^2*dims /
-// seconds (what a full distance matrix would take), and how far the process's memory peak rose above the
-// input.
+// KIND: random (uniform, 10 random labels), clustered (100 Gaussian blobs, label = blob modulo 10), or
+// file:PATH with ROWS*DIMS float32 and then ROWS int32 labels from 0 to 9. Prints one JSON line a repeat: CPU
+// and wall seconds of the call, GFLOP/s of CPU time as 2*rows^2*dims / seconds (what a full distance matrix
+// would take), and how far the process's memory peak rose above the input.
 #include <sys/resource.h>
 
 #include <chrono>
@@ -28,10 +27,17 @@ double cpu_seconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
+// The peak since this program started. (ru_maxrss would start from the parent's.) 0 where /proc is missing.
 double peak_mebibytes() {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024.0;
+  std::FILE* status = std::fopen("/proc/self/status", "r");
+  if (status == nullptr) return 0;
+  char line[256];
+  double kibibytes = 0;
+  while (std::fgets(line, sizeof(line), status) != nullptr) {
+    if (std::sscanf(line, "VmHWM: %lf", &kibibytes) == 1) break;
+  }
+  std::fclose(status);
+  return kibibytes / 1024.0;
 }
 
 struct Data {
@@ -43,7 +49,8 @@ Data make_data(size_t rows, size_t dims, const std::string& kind, unsigned seed)
   Data data{std::vector<float>(rows * dims), std::vector<int32_t>(rows)};
   if (kind.rfind("file:", 0) == 0) {
     std::FILE* file = std::fopen(kind.c_str() + 5, "rb");
-    if (file == nullptr || std::fread(data.features.data(), sizeof(float), rows * dims, file) != rows * dims ||
+    if (file == nullptr ||
+        std::fread(data.features.data(), sizeof(float), rows * dims, file) != rows * dims ||
         std::fread(data.labels.data(), sizeof(int32_t), rows, file) != rows) {
       std::fprintf(stderr, "Expected %zu x %zu float32 and the labels in %s\n", rows, dims, kind.c_str() + 5);
       std::exit(1);
