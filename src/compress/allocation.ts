@@ -37,7 +37,7 @@ export function defaultFloor(size: number): number {
 
 /** Widths that runtimes handle well: eights where there are at least 32 channels. */
 export function defaultMultiple(size: number): number {
-  return size >= 32 ? 8 : 1;
+  return size >= Number(process.env.MULT_FROM ?? 32) ? Number(process.env.MULT ?? 8) : 1;
 }
 
 /** The fewest channels of a group whose deficit is within the tolerance, after floor and rounding. */

@@ -5,6 +5,7 @@ import { measureAccuracy } from './accuracy';
 import type { Counts } from './allocation';
 import type { CompressStage } from './api';
 import { reestimateBatchNorms } from './batchNormStage';
+import type { RemovedSlots } from './groups';
 import type { Compression } from './prepare';
 import type { Ranking, RankingCriterion } from './ranking';
 import { cutAndRefit } from './sweep';
@@ -16,7 +17,7 @@ export interface Method {
 
 /** A network with so many channels, as good as the method makes it. */
 export interface Attempt {
-  readonly counts: Counts;
+  readonly removed: RemovedSlots;
   readonly mask: ChannelMask;
   readonly model: Model;
   /** On the validation samples. */
@@ -77,7 +78,7 @@ export async function attempt(
     }
     stages.push({ name: better ? candidate.stage : `${candidate.stage} (undone)`, top1, seconds: candidate.seconds });
   }
-  return { counts, mask: swept.mask, model: kept.model, top1, stages };
+  return { removed: swept.removed, mask: swept.mask, model: kept.model, top1, stages };
 }
 
 function stopwatch(): () => number {

@@ -2,9 +2,9 @@ import type { ChannelGroup } from '../onnx/channels/types';
 import { measureCost } from '../onnx/cost';
 import { cutChannels } from '../onnx/passes/cutChannels';
 import { inferShapes } from '../onnx/shapes';
-import type { ModelCost } from '../types';
+import type { ChannelMask, ModelCost } from '../types';
 import { allocate, defaultFloor, defaultMultiple, uniformDeficit, type Allocation, type Counts, type GroupCurve } from './allocation';
-import { maskIndices } from './groups';
+import { maskFor } from './groups';
 import type { Budget } from './options';
 import type { Compression } from './prepare';
 import type { Ranking } from './ranking';
@@ -55,14 +55,11 @@ export function prunableGroups({ analysis }: Compression): ChannelGroup[] {
 
 /** The cost of the network with so many channels; which ones makes no difference to it. */
 export function costOf({ original, analysis }: Compression, counts: Counts): ModelCost {
-  const mask = Object.fromEntries(
-    analysis.groups.flatMap((group) => {
-      const kept = counts.get(group.id) ?? group.size;
-      if (kept >= group.size) return [];
-      const removed = new Set(Array.from({ length: group.size - kept }, (_, index) => kept + index));
-      return [[group.id, maskIndices(group, removed)] as const];
-    }),
-  );
+  const masks = analysis.groups.map((group) => {
+    const kept = counts.get(group.id) ?? group.size;
+    return maskFor(group, new Set(Array.from({ length: group.size - kept }, (_, index) => kept + index)));
+  });
+  const mask = Object.assign({}, ...masks) as ChannelMask;
   const model = cutChannels(original.model, analysis, mask);
   return measureCost(model, inferShapes(model));
 }

@@ -9,6 +9,7 @@ import type { CompressedSide, CompressOptions, CompressResult, ModelSource } fro
 import { attempt } from './attempt';
 import { allocateWithin, costOf, limitsOf, prunableGroups } from './budget';
 import { measureSpeed } from './evaluate';
+import type { RemovedSlots } from './groups';
 import { understandClassifier } from './open';
 import { oneOf, readBudget, readCriterion, readRuntime } from './options';
 import { prepareCompression, type Compression } from './prepare';
@@ -67,7 +68,7 @@ export async function compress(source: ModelSource, options: CompressOptions): P
   });
 
   const verifying = performance.now();
-  const { model, mask, top1, stages } = found.attempt;
+  const { model, mask, removed, top1, stages } = found.attempt;
   const verification = await verifyCut(original, analysis, mask, model, selection, runtime);
   const verifyStage = { name: 'verification', top1, seconds: secondsSince(verifying) };
   const result = understandClassifier(model);
@@ -80,9 +81,9 @@ export async function compress(source: ModelSource, options: CompressOptions): P
     after: sideOf(after, top1, speedAfter!.imagesPerSecond),
     speedRatio: speedAfter!.speedRatio,
     removed: { layers: [], channels: mask },
-    groups: groups.map(({ id, size }) => ({ id, size, kept: size - (mask[id]?.length ?? 0) })),
+    groups: groups.map(({ id, size }) => ({ id, size, kept: size - (removed.get(id)?.size ?? 0) })),
     stages: [originalStage, profileStage, rankStage, ...stages, verifyStage],
-    notCut: notCutOf(compression, mask),
+    notCut: notCutOf(compression, removed),
     verification,
     criterion: method.criterion,
     calibrationSamples: calibration.indices.length,
@@ -115,8 +116,8 @@ function sideOf(
 }
 
 /** Every layer whose channels all stayed, and why: it can not be cut, or the budget did not ask for it. */
-function notCutOf({ analysis }: Compression, mask: CompressResult['removed']['channels']): NotCut[] {
-  const spared = analysis.groups.filter((group) => (mask[group.id]?.length ?? 0) === 0);
+function notCutOf({ analysis }: Compression, removed: RemovedSlots): NotCut[] {
+  const spared = analysis.groups.filter((group) => !removed.has(group.id));
   const fromGroups = spared.flatMap(({ producers, prunable, reason }) =>
     producers.map((name) => ({
       name,

@@ -1,5 +1,5 @@
 import type { ChannelAnalysis, ChannelGroup, GroupMember } from '../onnx/channels/types';
-import type { LinearLayer } from '../types';
+import type { ChannelMask, LinearLayer } from '../types';
 
 /** Slots that go, by group id. */
 export type RemovedSlots = ReadonlyMap<string, ReadonlySet<number>>;
@@ -21,10 +21,21 @@ export function producedSlots(group: ChannelGroup, layer: LinearLayer): Int32Arr
   return member?.slots.length === layer.outputs ? Int32Array.from(member.slots) : new Int32Array(layer.outputs).fill(-1);
 }
 
-/** Channel indices of the tensor that defines the group, for a mask. */
-export function maskIndices(group: ChannelGroup, removed: ReadonlySet<number>): number[] {
-  const slots = memberOf(group, group.id)?.slots ?? [];
-  return slots.flatMap((slot, index) => (removed.has(slot) ? [index] : []));
+/**
+ * The mask that removes slots of a group. One tensor need not show all slots of its group (a shortcut that pads channels
+ * joins narrow tensors to wide ones), so as many tensors are named as are needed to show every slot.
+ */
+export function maskFor(group: ChannelGroup, removed: ReadonlySet<number>): ChannelMask {
+  const mask: Record<string, readonly number[]> = {};
+  const shown = new Set<number>();
+  for (const { tensor, slots } of group.members) {
+    if (shown.size === group.size) break;
+    if (slots.every((slot) => slot < 0 || shown.has(slot))) continue;
+    for (const slot of slots) if (slot >= 0) shown.add(slot);
+    const indices = slots.flatMap((slot, index) => (removed.has(slot) ? [index] : []));
+    if (indices.length > 0) mask[tensor] = indices;
+  }
+  return mask;
 }
 
 /** Axis and indices that stay of a tensor; undefined where nothing of it goes. */

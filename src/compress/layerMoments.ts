@@ -1,4 +1,5 @@
 import { streamActivations } from '../activations/activations';
+import { inputDims } from '../activations/batches';
 import type { TensorValue } from '../activations/types';
 import { SieveError } from '../errors';
 import { keepOnlyOutputs } from '../onnx/passes/outputs';
@@ -9,6 +10,10 @@ import type { LinearLayer } from '../types';
 import { withSession, type Runtime, type Samples } from './network';
 import type { Classifier } from './open';
 import { selectChannels } from './slotFeatures';
+
+/** More patches than these change the fit by less than other samples would (docs/criteria.md). */
+const ENOUGH_PATCHES = Number(process.env.PATCHES ?? 2 ** 18);
+const FEWEST_SAMPLES = Number(process.env.FEWEST ?? 512);
 
 /** A layer of the network as it is now, and what its output was in the original one. */
 export interface MomentsRequest {
@@ -36,10 +41,13 @@ export async function momentsOf(requests: readonly MomentsRequest[], inputs: Mom
   const regressors = [...new Set(requests.map(({ layer }) => layer.input))].filter((name) => name !== imageName);
   const targets = [...new Set(requests.map(({ layer }) => layer.output))];
   const readsImage = requests.some(({ layer }) => layer.input === imageName);
+  const strides = requests.map(({ layer }) => strideFor(positionsOf(layer, original.shapes), samples.indices.length));
+  const shared = Math.min(...strides);
+  const indices = samples.indices.filter((_, position) => position % shared === 0);
   const run = {
     input: original.input,
     dataset: samples.dataset,
-    indices: samples.indices,
+    indices,
     batchSize: runtime.batchSize,
     signal: runtime.signal,
   };
@@ -49,12 +57,15 @@ export async function momentsOf(requests: readonly MomentsRequest[], inputs: Mom
       const stream = streamActivations({ ...run, session: originalSession, taps: targets, onProgress: runtime.onProgress });
       for await (const batch of stream) {
         const tensors = new Map(await nextRegressors());
-        if (readsImage) tensors.set(imageName, await imageBatch(inputs, batch.start, batch.count));
+        if (readsImage) tensors.set(imageName, await imageBatch(inputs, indices.subarray(batch.start, batch.start + batch.count)));
         for (const [index, { layer, keptOutputs }] of requests.entries()) {
           const x = required(tensors, layer.input);
           const y = required(batch.tensors, layer.output);
-          const target = keptOutputs === undefined ? y : keep(y, keptOutputs);
-          await accumulate(moments[index]!, x.data, x.dims, target.data, target.dims, {
+          const every = Math.round(strides[index]! / shared);
+          const input = everyNth(x, every, batch.start);
+          const target = everyNth(keptOutputs === undefined ? y : keep(y, keptOutputs), every, batch.start);
+          if (input.data.length === 0) continue;
+          await accumulate(moments[index]!, input.data, input.dims, target.data, target.dims, {
             threads: runtime.threads,
             signal: runtime.signal,
           });
@@ -74,10 +85,34 @@ export async function momentsOf(requests: readonly MomentsRequest[], inputs: Mom
   return moments;
 }
 
-async function imageBatch({ original, samples, runtime }: MomentsInputs, start: number, count: number): Promise<TensorValue> {
-  const { layout, channels, height, width } = original.input;
-  const data = await samples.dataset.load(samples.indices.subarray(start, start + count), runtime.signal);
-  return { data, dims: layout === 'NCHW' ? [count, channels, height, width] : [count, height, width, channels] };
+async function imageBatch({ original, samples, runtime }: MomentsInputs, indices: Int32Array): Promise<TensorValue> {
+  return { data: await samples.dataset.load(indices, runtime.signal), dims: inputDims(original.input, indices.length) };
+}
+
+/** Positions of a layer's output map: the patches that one sample gives. */
+function positionsOf({ kind, output }: LinearLayer, shapes: ShapeMap): number {
+  const map = kind === 'conv' ? (shapes.get(output)?.slice(2) ?? []) : [];
+  return map.reduce<number>((product, size) => product * (typeof size === 'number' ? size : 1), 1);
+}
+
+/**
+ * Every how manyth sample is enough: a map of 1,024 positions gives as many patches, but neighbours are alike, so the
+ * number of samples does not fall below a floor.
+ */
+function strideFor(positions: number, samples: number): number {
+  const wanted = Math.max(FEWEST_SAMPLES, Math.ceil(ENOUGH_PATCHES / positions));
+  return Math.max(1, Math.floor(samples / wanted));
+}
+
+/** The samples of a batch whose position in the whole run is a multiple of `stride`. */
+function everyNth(value: TensorValue, stride: number, start: number): TensorValue {
+  if (stride === 1) return value;
+  const [count = 0, ...rest] = value.dims;
+  const size = value.data.length / count;
+  const chosen = Array.from({ length: count }, (_, row) => row).filter((row) => (start + row) % stride === 0);
+  const data = new Float32Array(chosen.length * size);
+  chosen.forEach((row, position) => data.set(value.data.subarray(row * size, (row + 1) * size), position * size));
+  return { data, dims: [chosen.length, ...rest] };
 }
 
 function keep({ data, dims }: TensorValue, { axis, kept }: { axis: number; kept: readonly number[] }): TensorValue {

@@ -1,5 +1,6 @@
 import { SieveError } from '../errors';
 import { stratifiedSample } from '../activations/calibration';
+import { createRandom } from '../random';
 import { analyzeChannels } from '../onnx/channels/analyze';
 import type { ChannelAnalysis } from '../onnx/channels/types';
 import type { CompressOptions, ModelSource } from './api';
@@ -53,9 +54,14 @@ export async function prepareCompression(source: ModelSource, options: CompressO
   return {
     original,
     analysis: analyzeChannels(original.model, original.shapes),
-    calibration,
-    selection,
+    calibration: shuffled(calibration, runtime.seed),
+    selection: shuffled(selection, runtime.seed),
     validation,
     runtime,
   };
+}
+
+/** Samples come sorted by class; statistics of a batch want all classes in it. */
+function shuffled({ dataset, indices }: Samples, seed: number): Samples {
+  return { dataset, indices: createRandom(seed).shuffle(indices.slice()) };
 }

@@ -11,9 +11,7 @@ export async function openSamples(
   runtime: Runtime,
   purpose: string,
 ): Promise<Dataset> {
-  const { path, ...fields } = typeof data === 'string' ? { path: data } : data;
-  const dataset = await openDataset(path, {
-    ...fields,
+  const dataset = await openDataset(data, {
     input: classifier.input,
     classCount: classifier.classes,
     signal: runtime.signal,

@@ -10,9 +10,11 @@ import { describeLinearLayer, describeLinearLayers } from '../onnx/passes/linear
 import { inferShapes, type ShapeMap } from '../onnx/shapes';
 import { absorbOffset } from '../recovery/batchNorm';
 import { refit } from '../recovery/leastSquares';
+import type { Moments } from '../recovery/moments';
+import { restrictMoments } from '../recovery/restrictMoments';
 import type { BatchNormLayer, ChannelMask, LinearLayer } from '../types';
 import type { Counts } from './allocation';
-import { keptOf, maskIndices } from './groups';
+import { consumedSlots, keptOf, maskFor, type RemovedSlots } from './groups';
 import { momentsOf } from './layerMoments';
 import type { Runtime, Samples } from './network';
 import type { Classifier } from './open';
@@ -34,7 +36,8 @@ export interface SweepPlan {
 
 export interface SweepResult {
   readonly model: Model;
-  /** Channels removed, by the tensor that defines their group in the original graph. */
+  readonly removed: RemovedSlots;
+  /** The same as channels of the original graph's tensors. */
   readonly mask: ChannelMask;
   /** By layer: squared error over the target's variance on held-back samples, before and after its re-fit. */
   readonly refits: readonly { readonly node: string; readonly before: number; readonly after: number }[];
@@ -43,7 +46,7 @@ export interface SweepResult {
 interface State {
   readonly model: Model;
   readonly shapes: ShapeMap;
-  readonly removed: ReadonlyMap<string, ReadonlySet<number>>;
+  readonly removed: RemovedSlots;
 }
 
 /**
@@ -60,12 +63,19 @@ export async function cutAndRefit(plan: SweepPlan): Promise<SweepResult> {
 
   for (const [position, { node }] of layers.entries()) {
     throwIfAborted(runtime.signal);
-    for (const group of groupsByLayer.get(node) ?? []) {
-      const order = plan.rerank ? await rankHere(group, plan, state) : (plan.rankings.get(group.id)?.order ?? []);
-      state = cutGroup(state, group, new Set(order.slice(plan.counts.get(group.id))));
+    const groups = groupsByLayer.get(node) ?? [];
+    let known: Moments | undefined;
+    for (const group of groups) {
+      const ranked = plan.rerank ? await rankHere(group, plan, state) : undefined;
+      const order = ranked?.order ?? plan.rankings.get(group.id)?.order ?? [];
+      const removed = new Set(order.slice(plan.counts.get(group.id)));
+      const next = cutGroup(state, group, removed);
+      const aloneHere = groups.length === 1 && group.consumers.length === 1;
+      known = aloneHere && ranked !== undefined ? carryOver(ranked.moments.get(node), group, removed, next) : undefined;
+      state = next;
     }
     if (plan.refit && state.removed.size > 0) {
-      const step = await refitLayer(node, plan, state);
+      const step = await refitLayer(node, plan, state, known);
       if (step !== undefined) {
         state = step.state;
         refits.push(step.errors);
@@ -73,13 +83,8 @@ export async function cutAndRefit(plan: SweepPlan): Promise<SweepResult> {
     }
     runtime.onProgress?.({ stage: plan.refit ? 'cut and re-fit' : 'cut', fraction: (position + 1) / layers.length });
   }
-  const mask = Object.fromEntries(
-    analysis.groups.flatMap((group) => {
-      const removed = state.removed.get(group.id);
-      return removed === undefined ? [] : [[group.id, maskIndices(group, removed)] as const];
-    }),
-  );
-  return { model: state.model, mask, refits };
+  const masks = analysis.groups.map((group) => maskFor(group, state.removed.get(group.id) ?? new Set()));
+  return { model: state.model, removed: state.removed, mask: Object.assign({}, ...masks) as ChannelMask, refits };
 }
 
 /** Groups that shrink, by the node that reads them first; those that no linear layer reads come with their producer. */
@@ -96,34 +101,54 @@ function groupsByFirstConsumer({ analysis, counts }: SweepPlan): Map<string, Cha
 function cutGroup(state: State, group: ChannelGroup, removed: ReadonlySet<number>): State {
   if (removed.size === 0) return state;
   const analysis = analyzeChannels(state.model, state.shapes);
-  const model = cutChannels(state.model, analysis, { [group.id]: maskIndices(group, removed) });
+  const model = cutChannels(state.model, analysis, maskFor(group, removed));
   return { model, shapes: inferShapes(model), removed: new Map([...state.removed, [group.id, removed]]) };
 }
 
-async function rankHere(group: ChannelGroup, plan: SweepPlan, state: State): Promise<readonly number[]> {
+interface RankedHere {
+  readonly order: readonly number[];
+  /** By consumer. */
+  readonly moments: ReadonlyMap<string, Moments>;
+}
+
+async function rankHere(group: ChannelGroup, plan: SweepPlan, state: State): Promise<RankedHere> {
   const { original, analysis, samples, runtime } = plan;
   const layers = group.consumers.flatMap((node) => describeLinearLayer(state.model, node, state.shapes) ?? []);
   const requests = layers.map((layer) => ({ layer, keptOutputs: keptOf(analysis, layer.output, state.removed) }));
-  const inner = withoutProgress(runtime);
-  const moments = await momentsOf(requests, { original, current: state, samples, runtime: inner });
-  const byNode = new Map(layers.map((layer, index) => [layer.node, moments[index]!]));
-  return (await rankFromMoments(group, layers, byNode, { threads: runtime.threads, signal: runtime.signal })).order;
+  const collected = await momentsOf(requests, { original, current: state, samples, runtime: withoutProgress(runtime) });
+  const moments = new Map(layers.map((layer, index) => [layer.node, collected[index]!]));
+  const { order } = await rankFromMoments(group, layers, moments, { threads: runtime.threads, signal: runtime.signal });
+  return { order, moments };
+}
+
+/** What the ranking has measured serves the re-fit too: cutting the group leaves its other channels' values alone. */
+function carryOver(
+  moments: Moments | undefined,
+  group: ChannelGroup,
+  removed: ReadonlySet<number>,
+  { model, shapes }: State,
+): Moments | undefined {
+  const layer = moments && describeLinearLayer(model, moments.layer.node, shapes);
+  if (layer?.groups !== 1 || moments === undefined) return undefined;
+  const kept = [...consumedSlots(group, moments.layer)].flatMap((slot, channel) => (removed.has(slot) ? [] : [channel]));
+  return restrictMoments(moments, layer, kept);
 }
 
 async function refitLayer(
   node: string,
   plan: SweepPlan,
   state: State,
+  known: Moments | undefined,
 ): Promise<{ state: State; errors: { node: string; before: number; after: number } } | undefined> {
   const { original, analysis, samples, runtime } = plan;
   const layer = describeLinearLayer(state.model, node, state.shapes);
   // The image is what it always was: a layer that reads it has nothing to make up for.
   if (layer === undefined || layer.input === original.input.name) return undefined;
   const request = { layer, keptOutputs: keptOf(analysis, layer.output, state.removed) };
-  const inner = withoutProgress(runtime);
-  const [moments] = await momentsOf([request], { original, current: state, samples, runtime: inner });
+  const inputs = { original, current: state, samples, runtime: withoutProgress(runtime) };
+  const moments = known ?? (await momentsOf([request], inputs))[0]!;
   const norm = layer.bias === undefined ? followingBatchNorm(state.model, layer) : undefined;
-  const fit = await refit(layer, moments!, {
+  const fit = await refit(layer, moments, {
     offsetAbsorbed: norm !== undefined,
     threads: runtime.threads,
     signal: runtime.signal,

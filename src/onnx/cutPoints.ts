@@ -21,7 +21,8 @@ const FINISHING = new Set([
 export function findCutPoints(graph: Graph, input: string, output: string): string[] {
   const path = nodesBetween(graph, input, output);
   const remainingReaders = new Map<string, number>();
-  for (const node of path) for (const name of node.inputs) remainingReaders.set(name, (remainingReaders.get(name) ?? 0) + 1);
+  for (const node of path)
+    for (const name of node.inputs) remainingReaders.set(name, (remainingReaders.get(name) ?? 0) + 1);
   const onPath = new Set([input, ...path.flatMap((node) => node.outputs)]);
 
   const points = [input];
@@ -34,7 +35,8 @@ export function findCutPoints(graph: Graph, input: string, output: string): stri
       remainingReaders.set(name, left);
       if (left === 0) live.delete(name);
     }
-    for (const name of node.outputs) if (onPath.has(name) && (remainingReaders.get(name) || name === output)) live.add(name);
+    for (const name of node.outputs)
+      if (onPath.has(name) && (remainingReaders.get(name) || name === output)) live.add(name);
     const only = live.size === 1 ? [...live][0] : undefined;
     if (only === undefined || only === points[points.length - 1]) continue;
     const preserved = segment.every((member) => VALUE_PRESERVING.has(member.opType));

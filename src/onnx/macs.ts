@@ -3,8 +3,9 @@ import type { Node, Shape } from './ir';
 import type { ShapeMap } from './shapes';
 
 /**
- * Multiply-accumulates of one node for the shapes given: convolutions, matrix products and Einsum. Everything else counts
- * 0, as is usual; so do the additions of a bias. NaN where a size is not known.
+ * Multiply-accumulates of one node for the shapes given: convolutions, matrix products, Einsum, and batch normalisation,
+ * which scales and shifts every element once at inference. Everything else counts 0, as is usual; so do the additions of a
+ * bias. NaN where a size is not known.
  */
 export function macsOfNode(node: Node, shapes: ShapeMap): number {
   if (node.domain !== '') return 0;
@@ -16,6 +17,8 @@ export function macsOfNode(node: Node, shapes: ShapeMap): number {
       return product(output) * product(shape(1)?.slice(1));
     case 'QLinearConv':
       return product(output) * product(shape(3)?.slice(1));
+    case 'BatchNormalization':
+      return product(output);
     case 'ConvTranspose':
       return product(shape(0)) * product(shape(1)?.slice(1));
     case 'Gemm':

@@ -27,7 +27,7 @@ test.each(KNOWN)('%s has %d parameters and about %d multiply-accumulates', async
   const model = await readModel(path);
   const cost = measureCost(model, inferShapes(model));
   expect(cost.parameters).toBe(parameters);
-  expect(Math.abs(cost.macs / macs - 1)).toBeLessThan(0.012);
+  expect(Math.abs(cost.macs / macs - 1)).toBeLessThan(0.01);
   expect(cost.layers.reduce((sum, layer) => sum + layer.macs, 0)).toBe(cost.macs);
 });
 
@@ -57,7 +57,7 @@ test('agrees with torch on parameters and buffers of a network with every kind o
   const own = cost(b);
   expect(own.runningStatistics).toBe(16);
   const rows = 24 * 24;
-  const macs = 14 * 14 * 8 * 27 + 12 * 12 * 8 * 9 + 12 * 12 * 8 * 6 * 4 + rows * 6 * 5 + 5 * 4;
+  const macs = 14 * 14 * 8 * 27 + 14 * 14 * 8 + 12 * 12 * 8 * 9 + 12 * 12 * 8 * 6 * 4 + rows * 6 * 5 + 5 * 4;
   expect(own.macs).toBe(macs);
   if (!hasPython('torch')) return;
   const script = `
