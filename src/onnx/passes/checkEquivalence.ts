@@ -17,6 +17,9 @@ export const EQUIVALENCE_TOLERANCE = 1e-4;
  * Compares an output of a cut graph with that of its reference (`maskChannels`), element by element. Values that
  * are not finite count as an infinite difference, unless both are the same infinity or both NaN.
  *
+ * Compute both outputs with the runtime's graph optimisations off: fusions that meet only one of the two graphs make
+ * them differ (ONNX Runtime folds a Pad with zeros into the MaxPool behind it, which then pads with −∞).
+ *
  * @throws ERR_SHAPE where the lengths differ
  */
 export function compareOutputs(

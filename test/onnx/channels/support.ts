@@ -20,10 +20,14 @@ export function analyze(model: Model): ChannelAnalysis {
   return analyzeChannels(model, inferShapes(model));
 }
 
-/** Runs a model on one thread; `dims` is the shape of its only true input. */
+/**
+ * Runs a model on one thread; `dims` is the shape of its only true input. Graph optimisations are off: ONNX Runtime
+ * fuses a Pad with zeros into the MaxPool behind it, which then pads with −∞, in the cut graph but not in the masked.
+ */
 export async function runModel(model: Model, dims: readonly number[], input: Float32Array): Promise<Float32Array[]> {
   const session = await ort.InferenceSession.create(Buffer.from(serializeModel(model)), {
     intraOpNumThreads: 1,
+    graphOptimizationLevel: 'disabled',
     logSeverityLevel: 4,
   });
   try {
