@@ -333,6 +333,18 @@ test('a Gemm whose addend has fixed channels keeps them', () => {
   expect(groups[1]?.reason).toBe('Gemm "culprit" adds "addend", whose channels can not be cut');
 });
 
+test('Softmax normalised everything from its axis on before operator set 13', () => {
+  const reasonIn = (opset: number) => {
+    const model = new ModelBuilder({ opset });
+    const x = model.conv(model.input('input', ['N', 3, 8, 8]), 3, 4, 1);
+    const rows = model.node('Softmax', [toChannelsLast(model, x)], { axis: 1 }, NAMED);
+    model.output(model.node('MatMul', [rows, model.weights([4, 2])]));
+    return analyze(model.build()).groups[0]?.reason;
+  };
+  expect(reasonIn(11)).toBe('Softmax "culprit" normalises across the channels');
+  expect(reasonIn(13)).toBeUndefined();
+});
+
 test('statistics of every position (before operator set 9)', () => {
   const model = new ModelBuilder({ opset: 7 });
   const x = model.conv(model.input('input', ['N', 3, 8, 8]), 3, 4, 1);

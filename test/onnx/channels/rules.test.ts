@@ -234,6 +234,19 @@ describe('shapes', () => {
     expect(valuesOf(cut, nodeOf(cut, 'named')?.inputs[1])).toEqual([0, 8, 8, 5]);
   });
 
+  test('a zero that copies another dimension of the same size; axes that vanish before the channels', async () => {
+    const model = new ModelBuilder({ opset: 13 });
+    const x = model.conv(model.input('input', ['N', 3, 8, 8]), 3, 8, 1, {}, { outputs: ['x'] });
+    const row = model.node('MaxPool', [x], { kernel_shape: [8, 1] });
+    const turned = model.node('Transpose', [row], { perm: [0, 2, 3, 1] });
+    // [N, 1, 8, 8 channels] becomes [N, 8, 8 channels, 1].
+    const moved = model.node('Reshape', [turned, model.ints([0, 8, 0, 1])], {}, { name: 'moved' });
+    const flat = model.node('ReduceMean', [moved], { axes: [1, -1], keepdims: 0 });
+    model.output(model.gemm(flat, 8, 4));
+    const cut = await expectExactCut(model.build(), { x: [0, 6] });
+    expect(valuesOf(cut, nodeOf(cut, 'moved')?.inputs[1])).toEqual([0, 8, 6, 1]);
+  });
+
   test('Expand, Squeeze without axes, Tile along the rows', async () => {
     const model = new ModelBuilder({ opset: 13 });
     const input = model.input('input', INPUT_DIMS);

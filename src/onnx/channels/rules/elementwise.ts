@@ -44,8 +44,7 @@ function flowThroughBroadcast(node: Node, context: FlowContext): string | undefi
 
   const labels = names.map((name) => context.label(name)).filter((label) => label !== undefined);
   const extent = Math.max(...labels.map((label) => label.slots.length));
-  const result = labels.find((label) => label.slots.length === extent)?.slots ?? [];
-  const slots = [...result];
+  const slots = labels.find((label) => label.slots.length === extent)?.slots ?? [];
   for (const [index, name] of names.entries()) {
     const label = context.label(name);
     if (label === undefined) {
@@ -59,11 +58,7 @@ function flowThroughBroadcast(node: Node, context: FlowContext): string | undefi
       context.freeze(label.slots, `${node.opType} "${node.key}" broadcasts its only channel`);
       continue;
     }
-    label.slots.forEach((slot, at) => {
-      const other = slots[at] ?? FIXED;
-      context.tie(slot, other);
-      if (slot === FIXED) slots[at] = FIXED;
-    });
+    label.slots.forEach((slot, at) => context.tie(slot, slots[at] ?? FIXED));
   }
   for (const output of node.outputs) context.write(output, { axis: rank - distance, slots });
   return undefined;

@@ -53,7 +53,7 @@ function flowThroughConvolution(node: Node, context: FlowContext): string | unde
       const members = label.slots.slice(group * inputsPerGroup, (group + 1) * inputsPerGroup);
       const first = members[0] ?? FIXED;
       for (const member of members) context.tie(first, member);
-      return members.includes(FIXED) ? FIXED : first;
+      return first;
     });
     const slots = range(groups * outputsPerGroup).map((at) => slotOfGroup[Math.floor(at / outputsPerGroup)] ?? FIXED);
     context.produces(slots);

@@ -19,7 +19,7 @@ function reshapeLabel(node: Node, label: ChannelLabel, context: FlowContext): st
     const members = sources.map((source) => label.slots[source] ?? FIXED);
     const first = members[0] ?? FIXED;
     for (const member of members) context.tie(first, member);
-    return members.includes(FIXED) ? FIXED : first;
+    return first;
   });
   context.write(node.outputs[0], { axis: move.axis, slots });
   return undefined;
