@@ -3,8 +3,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { areDependenciesInstalled } from './dependencies.mjs';
 import { withLock } from './lock.mjs';
-import { fingerprint, lockHash, readStamp, root, writeStamp } from './native/stamp.mjs';
+import { fingerprint, readStamp, root, writeStamp } from './native/stamp.mjs';
 
 const MINIMUM_NODE = 20;
 const DIST_INPUTS = ['src', 'tsup.config.ts', 'tsconfig.json', 'package.json'];
@@ -12,10 +13,6 @@ const DIST_OUTPUTS = ['index.cjs', 'index.mjs', 'index.d.ts', 'index.d.mts', 'cl
 
 /** A failure whose message says all; it needs no stack. */
 class Failure extends Error {}
-
-function areDependenciesFresh() {
-  return readStamp('dependencies') === lockHash();
-}
 
 function installDependencies() {
   console.log('Installing packages (npm ci)');
@@ -32,7 +29,6 @@ function installDependencies() {
   });
   if (result.error !== undefined) throw new Failure(`Expected npm to run but received "${result.error.message}"`);
   if (result.status !== 0) throw new Failure('npm ci failed; its message is above. Is the npm registry reachable?');
-  writeStamp('dependencies', lockHash());
 }
 
 function isDistFresh() {
@@ -50,7 +46,7 @@ function buildDist() {
 }
 
 async function bootstrap(dependenciesOnly) {
-  if (!areDependenciesFresh()) installDependencies();
+  if (!areDependenciesInstalled(root)) installDependencies();
   if (dependenciesOnly) return;
   const { BuildFailure, buildAddon, isAddonFresh } = await import('./native/build.mjs');
   if (!isAddonFresh()) {

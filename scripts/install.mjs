@@ -2,13 +2,11 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { BuildFailure, buildAddon, builtAddon, isAddonFresh, loadFailure, prebuiltAddon } from './native/build.mjs';
-import { lockHash, root, writeStamp } from './native/stamp.mjs';
+import { root } from './native/stamp.mjs';
 
 const isCheckout = existsSync(path.join(root, 'package-lock.json'));
 
 function install() {
-  // npm runs this once node_modules is complete: `npm ci` by hand counts, and scripts/bootstrap.mjs need not repeat it.
-  if (isCheckout && process.env.npm_lifecycle_event === 'install') writeStamp('dependencies', lockHash());
   if (isCheckout && isAddonFresh() && loadFailure(builtAddon) === undefined) return;
   if (existsSync(prebuiltAddon)) {
     const failure = loadFailure(prebuiltAddon);

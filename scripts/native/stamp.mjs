@@ -37,10 +37,3 @@ export function writeStamp(name, value) {
   mkdirSync(stampFolder, { recursive: true });
   writeFileSync(path.join(stampFolder, name), value);
 }
-
-/** What the stamp `dependencies` holds when node_modules is what package-lock.json says. */
-export function lockHash() {
-  return createHash('sha256')
-    .update(readFileSync(path.join(root, 'package-lock.json')))
-    .digest('hex');
-}
