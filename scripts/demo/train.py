@@ -108,6 +108,21 @@ def train(model, pixels, labels, test, epochs, batch, peak_rate):
         print(f"epoch {epoch + 1:2d}  loss {total / steps:.4f}  test {top1:.4f}  {time.time() - started:.0f} s", flush=True)
 
 
+def give_each_its_own(exported):
+    """Undoes the exporter's sharing of equal initializers through Identity nodes.
+
+    The biases of the two normalisations that a shortcut's Add joins receive the same gradients, so they are equal.
+    """
+    graph = exported.graph
+    values = {initializer.name: initializer for initializer in graph.initializer}
+    for node in [node for node in graph.node if node.op_type == "Identity" and node.input[0] in values]:
+        own = onnx.TensorProto()
+        own.CopyFrom(values[node.input[0]])
+        own.name = node.output[0]
+        graph.initializer.append(own)
+        graph.node.remove(node)
+
+
 def export(model, path):
     """Writes the network as it was trained: BatchNormalization stays a node of its own."""
     model.eval()
@@ -123,6 +138,7 @@ def export(model, path):
         do_constant_folding=False,
     )
     exported = onnx.load(path)
+    give_each_its_own(exported)
     facts = {
         "scale": "1/255",
         "mean": ",".join([str(MEAN)] * 3),
