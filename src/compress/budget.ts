@@ -4,7 +4,7 @@ import { cutChannels } from '../onnx/passes/cutChannels';
 import { inferShapes } from '../onnx/shapes';
 import type { ChannelMask, ModelCost } from '../types';
 import { allocate, defaultFloor, defaultMultiple, uniformDeficit, type Allocation, type Counts, type GroupCurve } from './allocation';
-import { maskFor } from './groups';
+import { maskFor, removedSlots } from './groups';
 import type { Budget } from './options';
 import type { Compression } from './prepare';
 import type { Ranking } from './ranking';
@@ -45,7 +45,7 @@ export function allocateWithin(
     const deficit = allocation === 'uniform' ? uniformDeficit(size) : (rankings.get(id)?.deficit ?? uniformDeficit(size));
     return { id, size, deficit, floor: defaultFloor(size), multiple: defaultMultiple(size) };
   });
-  return allocate(curves, (counts) => isWithin(costOf(compression, counts), limits));
+  return allocate(curves, (counts) => isWithin(costOf(compression, rankings, counts), limits));
 }
 
 /** Groups that can be cut at all. */
@@ -53,13 +53,17 @@ export function prunableGroups({ analysis }: Compression): ChannelGroup[] {
   return analysis.groups.filter((group) => group.prunable && group.size > 1);
 }
 
-/** The cost of the network with so many channels; which ones makes no difference to it. */
-export function costOf({ original, analysis }: Compression, counts: Counts): ModelCost {
+/** The cost of the network with so many channels. */
+export function costOf(
+  { original, analysis }: Compression,
+  rankings: ReadonlyMap<string, Ranking>,
+  counts: Counts,
+): ModelCost {
   const masks = analysis.groups.map((group) => {
-    const kept = counts.get(group.id) ?? group.size;
-    return maskFor(group, new Set(Array.from({ length: group.size - kept }, (_, index) => kept + index)));
+    const count = counts.get(group.id) ?? group.size;
+    const order = rankings.get(group.id)?.order;
+    return order === undefined || count >= group.size ? {} : maskFor(group, removedSlots(group, order, count));
   });
-  const mask = Object.assign({}, ...masks) as ChannelMask;
-  const model = cutChannels(original.model, analysis, mask);
+  const model = cutChannels(original.model, analysis, Object.assign({}, ...masks) as ChannelMask);
   return measureCost(model, inferShapes(model));
 }

@@ -62,7 +62,7 @@ export async function compress(source: ModelSource, options: CompressOptions): P
   const limits = limitsOf(budget, before);
   const found = await search(budget, limits, { cost: before, top1: originalTop1 }, {
     allocate: (wanted) => allocateWithin(compression, rankings, allocation, wanted),
-    cost: ({ counts }) => costOf(compression, counts),
+    cost: ({ counts }) => costOf(compression, rankings, counts),
     attempt: ({ counts }) => attempt(compression, rankings, counts, method),
     signal: options.signal,
   });

@@ -128,5 +128,6 @@ async function withSessions<T>(
 ): Promise<T> {
   const next = classifiers[opened.length];
   if (next === undefined) return use(opened);
-  return withSession(next.model, runtime, (session) => withSessions(classifiers, runtime, use, [...opened, session]));
+  const open = (session: Session): Promise<T> => withSessions(classifiers, runtime, use, [...opened, session]);
+  return withSession(next.model, runtime, open, { spinning: true });
 }

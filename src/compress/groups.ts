@@ -1,4 +1,5 @@
 import type { ChannelAnalysis, ChannelGroup, GroupMember } from '../onnx/channels/types';
+import { defaultFloor } from './allocation';
 import type { ChannelMask, LinearLayer } from '../types';
 
 /** Slots that go, by group id. */
@@ -36,6 +37,33 @@ export function maskFor(group: ChannelGroup, removed: ReadonlySet<number>): Chan
     if (indices.length > 0) mask[tensor] = indices;
   }
   return mask;
+}
+
+/**
+ * The slots that go when `count` of a group stay: the last of `order`, except that no tensor of the group falls below a
+ * floor of its own (a tensor may show only some of the slots). Fewer slots stay only together with all that stay of more.
+ */
+export function removedSlots(group: ChannelGroup, order: readonly number[], count: number): Set<number> {
+  const kept = new Set<number>();
+  const shownSets = new Map<string, ReadonlySet<number>>();
+  for (const { slots } of group.members) {
+    const shown = new Set(slots.filter((slot) => slot >= 0));
+    shownSets.set([...shown].join(), shown);
+  }
+  for (const shown of shownSets.values()) {
+    const ranked = order.filter((slot) => shown.has(slot));
+    for (const slot of ranked.slice(0, defaultFloor(ranked.length))) kept.add(slot);
+  }
+  for (const slot of order) {
+    if (kept.size >= count) break;
+    kept.add(slot);
+  }
+  return new Set(order.filter((slot) => !kept.has(slot)));
+}
+
+/** Whether every tensor of the group shows all of its slots, so that any slots of the same number cost the same. */
+export function isUniform(group: ChannelGroup): boolean {
+  return group.members.every(({ slots }) => new Set(slots.filter((slot) => slot >= 0)).size === group.size);
 }
 
 /** Axis and indices that stay of a tensor; undefined where nothing of it goes. */

@@ -1,4 +1,4 @@
-import { createSession } from '../activations/session';
+import { createSession, type SessionOptions } from '../activations/session';
 import type { Dataset, Session } from '../activations/types';
 import type { Model } from '../onnx/ir';
 import { toModelBytes } from '../onnx/save';
@@ -25,11 +25,17 @@ export function labelsOf({ dataset, indices }: Samples): Int32Array {
 }
 
 /** Opens a model for as long as `use` runs. */
-export async function withSession<T>(model: Model, runtime: Runtime, use: (session: Session) => Promise<T>): Promise<T> {
+export async function withSession<T>(
+  model: Model,
+  runtime: Runtime,
+  use: (session: Session) => Promise<T>,
+  options: Pick<SessionOptions, 'graphOptimization' | 'spinning'> = {},
+): Promise<T> {
   const session = await createSession(toModelBytes(model), {
     device: runtime.device,
     threads: runtime.threads,
     signal: runtime.signal,
+    ...options,
   });
   try {
     return await use(session);

@@ -14,7 +14,7 @@ import type { Moments } from '../recovery/moments';
 import { restrictMoments } from '../recovery/restrictMoments';
 import type { BatchNormLayer, ChannelMask, LinearLayer } from '../types';
 import type { Counts } from './allocation';
-import { consumedSlots, keptOf, maskFor, type RemovedSlots } from './groups';
+import { consumedSlots, isUniform, keptOf, maskFor, removedSlots, type RemovedSlots } from './groups';
 import { momentsOf } from './layerMoments';
 import type { Runtime, Samples } from './network';
 import type { Classifier } from './open';
@@ -66,9 +66,10 @@ export async function cutAndRefit(plan: SweepPlan): Promise<SweepResult> {
     const groups = groupsByLayer.get(node) ?? [];
     let known: Moments | undefined;
     for (const group of groups) {
-      const ranked = plan.rerank ? await rankHere(group, plan, state) : undefined;
+      // Where slots differ in cost, the budget was met with the ranking as it was.
+      const ranked = plan.rerank && isUniform(group) ? await rankHere(group, plan, state) : undefined;
       const order = ranked?.order ?? plan.rankings.get(group.id)?.order ?? [];
-      const removed = new Set(order.slice(plan.counts.get(group.id)));
+      const removed = removedSlots(group, order, plan.counts.get(group.id) ?? group.size);
       const next = cutGroup(state, group, removed);
       const aloneHere = groups.length === 1 && group.consumers.length === 1;
       known = aloneHere && ranked !== undefined ? carryOver(ranked.moments.get(node), group, removed, next) : undefined;

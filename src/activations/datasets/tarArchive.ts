@@ -7,7 +7,6 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import type { Extract, Header } from 'tar-stream';
-import { XzReadableStream } from 'xz-decompress';
 import { isSieveError, SieveError, throwIfAborted } from '../../errors';
 import type { RunControl } from '../../types';
 import { classifyByFolder, isHidden, isImageName } from './classFolders';
@@ -121,8 +120,16 @@ async function unpack(
     case 'gzip':
       return pipeline(source, createGunzip(), tar, { signal });
     case 'xz':
-      return pipeline(Readable.fromWeb(new XzReadableStream(Readable.toWeb(source))), tar, { signal });
+      return pipeline(await unpackXz(source), tar, { signal });
   }
+}
+
+async function unpackXz(source: Readable): Promise<Readable> {
+  type XzModule = typeof import('xz-decompress');
+  const module = (await import('xz-decompress')) as XzModule & { readonly default?: XzModule };
+  // A CommonJS package whose exports Node can not see from ESM: there they hang on `default`.
+  const { XzReadableStream } = module.default ?? module;
+  return Readable.fromWeb(new XzReadableStream(Readable.toWeb(source)));
 }
 
 async function bytesOf(entry: AsyncIterable<unknown>): Promise<Uint8Array> {
