@@ -27,7 +27,10 @@ test('the lock file names every dependency, those for other platforms too: npm c
 });
 
 test('every dependency is pinned exactly', () => {
-  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, Record<string, string>>;
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
+    string,
+    Record<string, string>
+  >;
   const versions = { ...manifest.dependencies, ...manifest.devDependencies };
   const loose = Object.entries(versions).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version));
   expect(loose).toEqual([]);
