@@ -1,5 +1,5 @@
-// A parallel loop on std::thread: blocks are handed out one at a time from an atomic counter, so uneven blocks
-// balance themselves. All threads are joined when it returns or throws.
+// A parallel loop on std::thread: blocks are handed out one at a time from an atomic counter, so uneven
+// blocks balance themselves. All threads are joined when it returns or throws.
 #ifndef SIEVE_CORE_PARALLEL_H
 #define SIEVE_CORE_PARALLEL_H
 
@@ -14,8 +14,8 @@ namespace sieve {
 int worker_count(const RunContext& run, size_t blocks);
 
 // Calls body(block, worker) once for each block in [0, blocks), worker in [0, worker_count(run, blocks)); the
-// calling thread is worker 0. Checks for cancellation before each block. The first exception stops the loop and
-// is thrown here after all threads have ended.
+// calling thread is worker 0. Checks for cancellation before each block. The first exception stops the loop
+// and is thrown here after all threads have ended.
 void parallel_for(const RunContext& run, size_t blocks, const std::function<void(size_t, int)>& body);
 
 // parallel_for over [0, count) in ranges of at most `grain` items: body(begin, end, worker).

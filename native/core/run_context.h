@@ -27,9 +27,7 @@ class RunContext {
   int threads() const { return threads_; }
   sieve_backend requested_backend() const { return backend_; }
 
-  bool cancelled() const {
-    return cancel_ != nullptr && cancel_->cancelled.load(std::memory_order_relaxed);
-  }
+  bool cancelled() const { return cancel_ != nullptr && cancel_->cancelled.load(std::memory_order_relaxed); }
   // Throws Failure with SIEVE_STATUS_CANCELLED. Call it at least every few milliseconds of work.
   void throw_if_cancelled() const;
 

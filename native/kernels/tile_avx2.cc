@@ -4,8 +4,9 @@
 #if defined(__AVX2__) && (defined(__FMA__) || defined(_MSC_VER))
 
 #include <immintrin.h>
-
-#include <algorithm>
+#if defined(_MSC_VER)
+#include <intrin.h>
+#endif
 
 namespace sieve {
 namespace {

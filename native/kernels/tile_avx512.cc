@@ -12,8 +12,9 @@
 #endif
 
 #include <immintrin.h>
-
-#include <algorithm>
+#if defined(_MSC_VER)
+#include <intrin.h>
+#endif
 
 namespace sieve {
 namespace {

@@ -57,7 +57,8 @@ void multiply(const float* left, size_t left_panels, const float* right, size_t 
 }
 
 // A kPanel-wide panel's row group of kUsed <= kWidth rows is transposed in registers. Where kUsed < kWidth
-// (the left panel) a full-width store would spill into the next column or panel: those lanes are masked off.
+// (the left panel) a full-width store would spill into the next column or panel: only the panel's lanes are
+// stored.
 template <size_t kPanel, size_t kUsed>
 inline void pack_rows(const float* const* rows, size_t count, size_t column, size_t depth, float scale,
                       const float* center, float* out) {
@@ -94,10 +95,20 @@ void pack(const float* const* rows, size_t count, size_t column, size_t depth, f
     float* panel = out + (first / kPanel * panel_depth + offset) * kPanel;
     for (size_t r = 0; r < kPanel; r += kUsed) {
       const size_t have = first + r < count ? count - first - r : 0;
-      pack_rows<kPanel, kUsed>(rows + (have > 0 ? first + r : 0), std::min(have, kUsed), column, depth, scale,
-                               center, panel + r);
+      pack_rows<kPanel, kUsed>(rows + (have > 0 ? first + r : 0), have < kUsed ? have : kUsed, column, depth,
+                               scale, center, panel + r);
     }
   }
+}
+
+inline size_t lowest_bit(uint64_t bits) {
+#if defined(_MSC_VER) && !defined(__clang__)
+  unsigned long index;
+  _BitScanForward64(&index, bits);
+  return index;
+#else
+  return static_cast<size_t>(__builtin_ctzll(bits));
+#endif
 }
 
 size_t scan(const float* products, const float* column_norms, const float* column_thresholds, size_t begin,
@@ -126,7 +137,7 @@ size_t scan(const float* products, const float* column_norms, const float* colum
     alignas(64) float values[kGroup];
     for (size_t v = 0; v < kVectors; ++v) Lanes::store(values + v * kWidth, lower[v]);
     for (; bits != 0; bits &= bits - 1) {
-      const size_t lane = static_cast<size_t>(__builtin_ctzll(bits));
+      const size_t lane = lowest_bit(bits);
       hits[found++] = {static_cast<uint32_t>(group + lane), values[lane]};
     }
   }
