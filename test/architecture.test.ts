@@ -46,11 +46,15 @@ function importsOf(path: string): Import[] {
 }
 
 const part = (path: string): string => path.split('/')[0] ?? path;
-const layerOf = (name: string): number => LAYERS.findIndex((layer) => layer.includes(name) || layer.includes(`${name}.ts`));
+const layerOf = (name: string): number =>
+  LAYERS.findIndex((layer) => layer.includes(name) || layer.includes(`${name}.ts`));
 
 const files = sourceFiles(SOURCE);
 const imports = files.flatMap(importsOf);
-const inner = imports.filter(({ to }) => !to.startsWith('node:') && (files.includes(join(SOURCE, `${to}.ts`)) || to.includes('/')) && layerOf(part(to)) >= 0);
+const inner = imports.filter(
+  ({ to }) =>
+    !to.startsWith('node:') && (files.includes(join(SOURCE, `${to}.ts`)) || to.includes('/')) && layerOf(part(to)) >= 0,
+);
 
 test('every file of src belongs to a layer', () => {
   expect(files.map((path) => part(relative(SOURCE, path))).filter((name) => layerOf(name) < 0)).toEqual([]);
@@ -63,11 +67,15 @@ test('imports point one way, and siblings never import each other', () => {
 });
 
 test('each foreign package is imported by its one owner', () => {
-  const wrong = imports.filter(({ from, to }) => OWNERS.some((rule) => rule.package.test(to) && !rule.owner.test(from)));
+  const wrong = imports.filter(({ from, to }) =>
+    OWNERS.some((rule) => rule.package.test(to) && !rule.owner.test(from)),
+  );
   expect(wrong).toEqual([]);
 });
 
 test('no file has grown past one responsibility', () => {
-  const long = files.filter((path) => !path.includes('/generated/')).filter((path) => readFileSync(path, 'utf8').split('\n').length > 600);
+  const long = files
+    .filter((path) => !path.includes('/generated/'))
+    .filter((path) => readFileSync(path, 'utf8').split('\n').length > 600);
   expect(long).toEqual([]);
 });

@@ -35,10 +35,8 @@ export function defaultFloor(size: number): number {
   return Math.min(size, Math.max(2, Math.ceil(size / 8)));
 }
 
-/** Widths that runtimes handle well: eights where there are at least 32 channels. */
-export function defaultMultiple(size: number): number {
-  return size >= Number(process.env.MULT_FROM ?? 32) ? Number(process.env.MULT ?? 8) : 1;
-}
+/** Groups narrower than this keep any number of channels. */
+export const SMALLEST_ROUNDED_GROUP = 32;
 
 /** The fewest channels of a group whose deficit is within the tolerance, after floor and rounding. */
 export function countWithin(group: GroupCurve, tolerance: number): number {
@@ -58,7 +56,9 @@ export function allocate(groups: readonly GroupCurve[], meets: (counts: Counts) 
   const tolerances = distinctDeficits(groups);
   const at = (index: number): Counts => {
     const tolerance = index < 0 ? -Infinity : tolerances[index];
-    return new Map(groups.map((group) => [group.id, tolerance === undefined ? group.size : countWithin(group, tolerance)]));
+    return new Map(
+      groups.map((group) => [group.id, tolerance === undefined ? group.size : countWithin(group, tolerance)]),
+    );
   };
   const last = tolerances.length - 1;
   if (meets(at(-1))) return { counts: at(-1), tolerance: 0, met: true };
@@ -74,7 +74,12 @@ export function allocate(groups: readonly GroupCurve[], meets: (counts: Counts) 
   return { counts: refine(groups, at(failing), at(passing), meets), tolerance: tolerances[passing] ?? 0, met: true };
 }
 
-function refine(groups: readonly GroupCurve[], wide: Counts, narrow: Counts, meets: (counts: Counts) => boolean): Counts {
+function refine(
+  groups: readonly GroupCurve[],
+  wide: Counts,
+  narrow: Counts,
+  meets: (counts: Counts) => boolean,
+): Counts {
   const shrinking = groups
     .filter((group) => narrow.get(group.id) !== wide.get(group.id))
     .sort((a, b) => deficitAt(a, narrow) - deficitAt(b, narrow));

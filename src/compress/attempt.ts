@@ -57,7 +57,9 @@ export async function attempt(
   const sweepSeconds = clock();
   const cut = cutChannels(original.model, analysis, swept.mask);
   const cutSeconds = clock();
-  const candidates: Candidate[] = [{ stage: 'filters', model: cut, seconds: refits ? cutSeconds : sweepSeconds + cutSeconds }];
+  const candidates: Candidate[] = [
+    { stage: 'filters', model: cut, seconds: refits ? cutSeconds : sweepSeconds + cutSeconds },
+  ];
   if (refits) {
     candidates.push({ stage: 'least squares', model: swept.model, seconds: sweepSeconds });
     const renormalized = await reestimateBatchNorms(swept.model, original, calibration, runtime);

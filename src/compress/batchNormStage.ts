@@ -37,7 +37,10 @@ export async function reestimateBatchNorms(
     const batches = Math.floor(indices.length / batchSize);
     for (let batch = 0; batch < batches; batch++) {
       const data = await dataset.load(indices.subarray(batch * batchSize, (batch + 1) * batchSize), runtime.signal);
-      const dims = input.layout === 'NCHW' ? [input.channels, input.height, input.width] : [input.height, input.width, input.channels];
+      const dims =
+        input.layout === 'NCHW'
+          ? [input.channels, input.height, input.width]
+          : [input.height, input.width, input.channels];
       const results = await session.run({ [input.name]: { data, dims: [batchSize, ...dims] } }, names);
       for (const { node, mean, variance } of measuring.outputs) {
         mergeStatistics(statistics.get(node)!, batchSize, results.get(mean)!.data, results.get(variance)!.data);
@@ -45,7 +48,9 @@ export async function reestimateBatchNorms(
       runtime.onProgress?.({ stage: 'batch norm', fraction: (batch + 1) / batches });
     }
   });
-  const edits = layers.filter(({ node }) => ranks.has(node)).map((layer) => reestimate(layer, statistics.get(layer.node)!));
+  const edits = layers
+    .filter(({ node }) => ranks.has(node))
+    .map((layer) => reestimate(layer, statistics.get(layer.node)!));
   return applyBatchNormEdits(model, edits);
 }
 

@@ -3,7 +3,15 @@ import { measureCost } from '../onnx/cost';
 import { cutChannels } from '../onnx/passes/cutChannels';
 import { inferShapes } from '../onnx/shapes';
 import type { ChannelMask, ModelCost } from '../types';
-import { allocate, defaultFloor, defaultMultiple, uniformDeficit, type Allocation, type Counts, type GroupCurve } from './allocation';
+import {
+  allocate,
+  defaultFloor,
+  SMALLEST_ROUNDED_GROUP,
+  uniformDeficit,
+  type Allocation,
+  type Counts,
+  type GroupCurve,
+} from './allocation';
 import { maskFor, removedSlots } from './groups';
 import type { Budget } from './options';
 import type { Compression } from './prepare';
@@ -32,18 +40,31 @@ export function isWithin(cost: ModelCost, limits: CostLimits): boolean {
   );
 }
 
+/** How counts are chosen. */
+export interface Widths {
+  readonly allocation: 'uniform' | 'curve';
+  readonly multiple: number;
+}
+
 /** How many channels each group keeps so that the cut network is within the limits. */
 export function allocateWithin(
   compression: Compression,
   rankings: ReadonlyMap<string, Ranking>,
-  allocation: 'uniform' | 'curve',
+  widths: Widths,
   limits: CostLimits,
 ): Allocation {
   const groups = prunableGroups(compression);
   const curves = groups.map((group): GroupCurve => {
     const { size, id } = group;
-    const deficit = allocation === 'uniform' ? uniformDeficit(size) : (rankings.get(id)?.deficit ?? uniformDeficit(size));
-    return { id, size, deficit, floor: defaultFloor(size), multiple: defaultMultiple(size) };
+    const deficit =
+      widths.allocation === 'uniform' ? uniformDeficit(size) : (rankings.get(id)?.deficit ?? uniformDeficit(size));
+    return {
+      id,
+      size,
+      deficit,
+      floor: defaultFloor(size),
+      multiple: size >= SMALLEST_ROUNDED_GROUP ? widths.multiple : 1,
+    };
   });
   return allocate(curves, (counts) => isWithin(costOf(compression, rankings, counts), limits));
 }

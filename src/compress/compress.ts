@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../errors';
 import { assertWritable, writeFileAtomic } from '../files';
 import { measureCost } from '../onnx/cost';
 import { toModelBytes, writeModel } from '../onnx/save';
@@ -11,7 +12,7 @@ import { allocateWithin, costOf, limitsOf, prunableGroups } from './budget';
 import { measureSpeed } from './evaluate';
 import type { RemovedSlots } from './groups';
 import { understandClassifier } from './open';
-import { oneOf, readBudget, readCriterion, readRuntime } from './options';
+import { oneOf, readBudget, readCriterion, readRuntime, readWidths } from './options';
 import { prepareCompression, type Compression } from './prepare';
 import { markEffective, profileCutPoints } from './profile';
 import { rankGroups } from './ranking';
@@ -37,7 +38,7 @@ export async function compress(source: ModelSource, options: CompressOptions): P
     criterion: readCriterion(options),
     recover: oneOf(options.recover, ['none', 'refit'], '--recover', 'refit'),
   };
-  const allocation = oneOf(options.allocation, ['uniform', 'curve'], '--allocation', 'curve');
+  const widths = readWidths(options);
   const writing = { force: options.force ?? false };
   if (options.output !== undefined) await assertWritable(options.output, writing);
   if (options.report !== undefined) await assertWritable(options.report, writing);
@@ -55,17 +56,27 @@ export async function compress(source: ModelSource, options: CompressOptions): P
 
   const ranking = performance.now();
   const groups = prunableGroups(compression);
-  const inputs = { original, current: original, samples: calibration, runtime: { ...runtime, onProgress: renamed(runtime, 'rank') } };
+  const inputs = {
+    original,
+    current: original,
+    samples: calibration,
+    runtime: { ...runtime, onProgress: renamed(runtime, 'rank') },
+  };
   const rankings = await rankGroups(groups, method.criterion, inputs);
   const rankStage = { name: 'rank', top1: originalTop1, seconds: secondsSince(ranking) };
 
   const limits = limitsOf(budget, before);
-  const found = await search(budget, limits, { cost: before, top1: originalTop1 }, {
-    allocate: (wanted) => allocateWithin(compression, rankings, allocation, wanted),
-    cost: ({ counts }) => costOf(compression, rankings, counts),
-    attempt: ({ counts }) => attempt(compression, rankings, counts, method),
-    signal: options.signal,
-  });
+  const found = await search(
+    budget,
+    limits,
+    { cost: before, top1: originalTop1 },
+    {
+      allocate: (wanted) => allocateWithin(compression, rankings, widths, wanted),
+      cost: ({ counts }) => costOf(compression, rankings, counts),
+      attempt: ({ counts }) => attempt(compression, rankings, counts, method),
+      signal: options.signal,
+    },
+  );
 
   const verifying = performance.now();
   const { model, mask, removed, top1, stages } = found.attempt;
@@ -93,6 +104,7 @@ export async function compress(source: ModelSource, options: CompressOptions): P
     ...(found.unmet === undefined ? {} : { unmet: found.unmet }),
     ...(options.output === undefined ? {} : { output: options.output }),
   };
+  throwIfAborted(options.signal);
   if (options.output !== undefined) await writeModel(model, options.output, writing);
   if (options.report !== undefined) {
     const html = renderHtmlReport(summary, {
@@ -128,7 +140,10 @@ function notCutOf({ analysis }: Compression, removed: RemovedSlots): NotCut[] {
   return [...analysis.notCut, ...fromGroups.filter(({ name }) => !named.has(name))];
 }
 
-function renamed({ onProgress }: { onProgress?: CompressOptions['onProgress'] }, stage: string): CompressOptions['onProgress'] {
+function renamed(
+  { onProgress }: { onProgress?: CompressOptions['onProgress'] },
+  stage: string,
+): CompressOptions['onProgress'] {
   return onProgress && ((event) => onProgress({ ...event, stage }));
 }
 

@@ -3,9 +3,15 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { expected, throwIfAborted } from '../errors';
 import { writeFileAtomic } from '../files';
-import type { CommonOptions, CompressResult, Criterion } from './api';
+import type { ProgressEvent } from '../types';
+import type { CommonOptions, CompressOptions, CompressResult } from './api';
+import { attempt } from './attempt';
+import { prunableGroups } from './budget';
 import { compress } from './compress';
 import { claimFolder, DEMO_FILES, writeImages } from './demoFiles';
+import { readRuntime } from './options';
+import { prepareCompression } from './prepare';
+import { rankGroups } from './ranking';
 
 export interface DemoOptions extends CommonOptions {
   /** Made where it is missing; files in it that are not of an earlier demo are never replaced. Default demo-output. */
@@ -14,12 +20,14 @@ export interface DemoOptions extends CommonOptions {
   readonly command?: string;
 }
 
-/** One ranking of the channels, within the demo's budget and with the demo's recovery. */
+/** What one ranking of the channels comes to, at the widths of the demo's compression. */
 export interface DemoRow {
   readonly criterion: CompressResult['criterion'];
   readonly macs: number;
   readonly parameters: number;
-  /** On the test images. */
+  /** On the test images, of the graph that is cut and nothing else. */
+  readonly top1BeforeRecovery: number;
+  /** On the test images, after the same recovery. */
   readonly top1: number;
 }
 
@@ -32,18 +40,20 @@ export interface DemoResult {
   readonly seconds: number;
 }
 
-/** Images to calibrate on, and as many others to test on. */
-const SAMPLES = 2000;
+const CALIBRATION_SAMPLES = 2000;
+/** Rendered with them: what a recovery stage is kept or undone on. */
+const SELECTION_SAMPLES = 500;
+const TEST_SAMPLES = 2000;
 const FLOPS_KEPT = 0.5;
-const RIVALS = ['l1', 'random'] as const satisfies readonly Criterion[];
+const RIVALS = ['l1', 'random'] as const;
 
 /** How the shipped network was trained to see pixels; its metadata says the same. */
 const NORMALIZATION = { scale: '1/255', mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] } as const;
 
 /**
  * The whole method without data or network of the user's: renders images, compresses the shipped network to half of
- * its multiply-accumulates, and does the same with plain rankings for comparison. The network has seen neither the
- * calibration nor the test images. docs/demo.md says how it was trained.
+ * its multiply-accumulates, and cuts it to the same widths by plain rankings for comparison. The network has seen
+ * neither the calibration nor the test images. docs/demo.md says how it was trained.
  *
  * Errors: ERR_OUTPUT_EXISTS, ERR_OUTPUT_UNWRITABLE, ERR_CANCELLED, and those of `compress`.
  */
@@ -59,24 +69,26 @@ export async function runDemo(options: DemoOptions = {}): Promise<DemoResult> {
   await claimFolder(folder);
   await writeFileAtomic(path('original'), network, { force: true });
 
-  onMessage?.(`Rendering ${SAMPLES} images to calibrate on and ${SAMPLES} to test on (seed ${seed})`);
-  const render = (split: 'calibration' | 'test', half: number) =>
-    writeImages(
+  const sizes = { calibration: CALIBRATION_SAMPLES + SELECTION_SAMPLES, test: TEST_SAMPLES };
+  const render = (split: keyof typeof sizes) => {
+    onMessage?.(`Rendering ${sizes[split]} images of the ${split} split (seed ${seed})`);
+    return writeImages(
       folder,
       { images: DEMO_FILES[`${split}Images`], description: DEMO_FILES[split] },
       {
         split,
-        size: SAMPLES,
+        size: sizes[split],
         seed,
         normalization: NORMALIZATION,
         signal,
-        onFraction: (fraction) => onProgress?.({ stage: 'render', fraction: (half + fraction) / 2 }),
+        onFraction: (fraction) => onProgress?.({ stage: `render ${split} images`, fraction }),
       },
     );
-  const data = await render('calibration', 0);
-  const validation = await render('test', 1);
+  };
+  const data = await render('calibration');
+  const validation = await render('test');
 
-  const task = { ...common, seed, data, validation, samples: SAMPLES, flops: FLOPS_KEPT };
+  const task = { ...common, seed, data, validation, samples: CALIBRATION_SAMPLES, flops: FLOPS_KEPT };
   const compression = await compress(path('original'), {
     ...task,
     command,
@@ -84,18 +96,7 @@ export async function runDemo(options: DemoOptions = {}): Promise<DemoResult> {
     report: path('report'),
     force: true,
   });
-
-  const comparison = [rowOf(compression)];
-  for (const criterion of RIVALS) {
-    onMessage?.(`For comparison: the same budget and recovery with the criterion ${criterion}`);
-    const rival = await compress(path('original'), {
-      ...task,
-      criterion,
-      onMessage: undefined,
-      onProgress: onProgress && ((event) => onProgress({ ...event, stage: `${criterion}: ${event.stage}` })),
-    });
-    comparison.push(rowOf(rival));
-  }
+  const comparison = [rowOf(compression), ...(await compareRivals(path('original'), task, compression))];
 
   return {
     compression,
@@ -113,8 +114,39 @@ export async function runDemo(options: DemoOptions = {}): Promise<DemoResult> {
   };
 }
 
-function rowOf({ criterion, after }: CompressResult): DemoRow {
-  return { criterion, macs: after.macs, parameters: after.parameters, top1: after.top1 };
+/** The same widths and the same recovery, with channels chosen by plainer rankings. */
+async function compareRivals(network: string, task: CompressOptions, compression: CompressResult): Promise<DemoRow[]> {
+  const { onProgress, onMessage } = task;
+  const runtime = readRuntime({ ...task, onProgress: undefined, onMessage: undefined });
+  const prepared = await prepareCompression(network, task, runtime);
+  const { original, calibration } = prepared;
+  const counts = new Map(compression.groups.map(({ id, kept }) => [id, kept]));
+
+  const rows: DemoRow[] = [];
+  for (const criterion of RIVALS) {
+    onMessage?.(`For comparison: the same widths and recovery with the criterion ${criterion}`);
+    const control = {
+      ...runtime,
+      onProgress:
+        onProgress && (({ fraction }: ProgressEvent) => onProgress({ stage: `compare ${criterion}`, fraction })),
+    };
+    const inputs = { original, current: original, samples: calibration, runtime };
+    const rankings = await rankGroups(prunableGroups(prepared), criterion, inputs);
+    const method = { criterion, recover: 'refit' } as const;
+    const { stages, top1 } = await attempt({ ...prepared, runtime: control }, rankings, counts, method);
+    const { macs, parameters } = compression.after;
+    rows.push({ criterion, macs, parameters, top1BeforeRecovery: cutTop1(stages), top1 });
+  }
+  return rows;
+}
+
+function rowOf({ criterion, after, stages }: CompressResult): DemoRow {
+  const { macs, parameters, top1 } = after;
+  return { criterion, macs, parameters, top1BeforeRecovery: cutTop1(stages), top1 };
+}
+
+function cutTop1(stages: CompressResult['stages']): number {
+  return stages.find(({ name }) => name === 'filters')?.top1 ?? NaN;
 }
 
 /** assets/ lies beside dist/ in the package and beside src/ in a checkout. */

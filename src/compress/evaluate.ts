@@ -22,7 +22,11 @@ export async function evaluate(source: ModelSource, options: EvaluateOptions): P
 }
 
 /** Two classifiers on the same samples; their speeds are measured in alternation. Errors: as `evaluate`. */
-export async function compareModels(first: ModelSource, second: ModelSource, options: EvaluateOptions): Promise<EvaluatedPair> {
+export async function compareModels(
+  first: ModelSource,
+  second: ModelSource,
+  options: EvaluateOptions,
+): Promise<EvaluatedPair> {
   const [left, right] = await evaluateAll([first, second], options);
   const same = left!.predictions.filter((prediction, index) => prediction === right!.predictions[index]).length;
   return {
@@ -40,20 +44,24 @@ interface Evaluated {
 
 async function evaluateAll(sources: readonly ModelSource[], options: EvaluateOptions): Promise<Evaluated[]> {
   const runtime = readRuntime(options);
-  const classifiers = await Promise.all(sources.map(async (source) => understandClassifier(await openModel(source, options.signal))));
+  const classifiers = await Promise.all(
+    sources.map(async (source) => understandClassifier(await openModel(source, options.signal))),
+  );
   const answers: { predictions: Predictions; classNames: readonly string[] }[] = [];
   for (const [position, classifier] of classifiers.entries()) {
     const dataset = await openSamples(options.data, classifier, runtime, 'data');
     const samples = drawSamples(dataset, options.samples, runtime.seed);
     const share: Runtime = {
       ...runtime,
-      onProgress: (event) => runtime.onProgress?.({ stage: 'evaluate', fraction: (position + event.fraction) / classifiers.length }),
+      onProgress: (event) =>
+        runtime.onProgress?.({ stage: 'evaluate', fraction: (position + event.fraction) / classifiers.length }),
     };
     answers.push({ predictions: await predictAll(classifier, samples, share), classNames: dataset.classNames });
   }
   const latencyBatch = options.latencyBatch ?? DEFAULT_LATENCY_BATCH;
   const throughput = await measureSpeed(classifiers, runtime.batchSize, runtime);
-  const latency = latencyBatch === runtime.batchSize ? throughput : await measureSpeed(classifiers, latencyBatch, runtime);
+  const latency =
+    latencyBatch === runtime.batchSize ? throughput : await measureSpeed(classifiers, latencyBatch, runtime);
 
   return answers.map(({ predictions, classNames }, position) => {
     const { logits, labels, classes } = predictions;
@@ -67,7 +75,11 @@ async function evaluateAll(sources: readonly ModelSource[], options: EvaluateOpt
         top1: metrics.top1,
         top5: metrics.top5,
         loss: metrics.loss,
-        perClass: metrics.perClass.map(({ samples, top1 }, id) => ({ name: classNames[id] ?? String(id), samples, top1 })),
+        perClass: metrics.perClass.map(({ samples, top1 }, id) => ({
+          name: classNames[id] ?? String(id),
+          samples,
+          top1,
+        })),
         imagesPerSecond: speed.imagesPerSecond,
         latencyMs: latency.measurements[position]!.latencyMs,
         device: throughput.device,
@@ -99,7 +111,9 @@ export async function measureSpeed(
   runtime: Runtime,
 ): Promise<{ measurements: readonly LatencyMeasurement[]; device: string }> {
   return withSessions(classifiers, runtime, async (sessions) => {
-    const subjects = classifiers.map((classifier, position) => subject(classifier, sessions[position]!, batchSize, runtime.seed));
+    const subjects = classifiers.map((classifier, position) =>
+      subject(classifier, sessions[position]!, batchSize, runtime.seed),
+    );
     const { signal, onProgress } = runtime;
     const measurements = await measureLatency(subjects, { signal, onProgress });
     return { measurements, device: sessions[0]!.device };
@@ -129,5 +143,6 @@ async function withSessions<T>(
   const next = classifiers[opened.length];
   if (next === undefined) return use(opened);
   const open = (session: Session): Promise<T> => withSessions(classifiers, runtime, use, [...opened, session]);
-  return withSession(next.model, runtime, open, { spinning: true });
+  // Threads that spin while they wait speed up a model that is alone; of two models they slow down the other.
+  return withSession(next.model, runtime, open, { spinning: classifiers.length === 1 });
 }

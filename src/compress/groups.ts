@@ -19,7 +19,9 @@ export function consumedSlots(group: ChannelGroup, layer: LinearLayer): Int32Arr
 /** The slot of each output channel of a producer, −1 where the group has no part in it. */
 export function producedSlots(group: ChannelGroup, layer: LinearLayer): Int32Array {
   const member = memberOf(group, layer.output);
-  return member?.slots.length === layer.outputs ? Int32Array.from(member.slots) : new Int32Array(layer.outputs).fill(-1);
+  return member?.slots.length === layer.outputs
+    ? Int32Array.from(member.slots)
+    : new Int32Array(layer.outputs).fill(-1);
 }
 
 /**

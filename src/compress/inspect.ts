@@ -44,7 +44,8 @@ export async function inspect(source: ModelSource, options: InspectOptions = {})
     input: first === undefined ? undefined : { name: first.name, shape: shapeForPeople(shapes.get(first.name)) },
     layers: cost.layers.map((layer) => {
       const cut = refusal === undefined && prunable.has(layer.name);
-      const reason = refusal ?? reasons.get(layer.name) ?? (linear.has(layer.name) ? undefined : followsOthers(layer.op));
+      const reason =
+        refusal ?? reasons.get(layer.name) ?? (linear.has(layer.name) ? undefined : followsOthers(layer.op));
       return { ...layer, prunable: cut, ...(cut || reason === undefined ? {} : { reason }) };
     }),
     groups: analysis.groups.map(({ id, size, members, prunable: cut, reason }) => ({

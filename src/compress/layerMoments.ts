@@ -12,8 +12,8 @@ import type { Classifier } from './open';
 import { selectChannels } from './slotFeatures';
 
 /** More patches than these change the fit by less than other samples would (docs/criteria.md). */
-const ENOUGH_PATCHES = Number(process.env.PATCHES ?? 2 ** 18);
-const FEWEST_SAMPLES = Number(process.env.FEWEST ?? 512);
+const ENOUGH_PATCHES = 2 ** 18;
+const FEWEST_SAMPLES = 512;
 
 /** A layer of the network as it is now, and what its output was in the original one. */
 export interface MomentsRequest {
@@ -54,10 +54,16 @@ export async function momentsOf(requests: readonly MomentsRequest[], inputs: Mom
 
   await withSession(keepOnlyOutputs(original.model, targets, original.shapes), runtime, async (originalSession) => {
     const accumulateAll = async (nextRegressors: () => Promise<ReadonlyMap<string, TensorValue>>): Promise<void> => {
-      const stream = streamActivations({ ...run, session: originalSession, taps: targets, onProgress: runtime.onProgress });
+      const stream = streamActivations({
+        ...run,
+        session: originalSession,
+        taps: targets,
+        onProgress: runtime.onProgress,
+      });
       for await (const batch of stream) {
         const tensors = new Map(await nextRegressors());
-        if (readsImage) tensors.set(imageName, await imageBatch(inputs, indices.subarray(batch.start, batch.start + batch.count)));
+        if (readsImage)
+          tensors.set(imageName, await imageBatch(inputs, indices.subarray(batch.start, batch.start + batch.count)));
         for (const [index, { layer, keptOutputs }] of requests.entries()) {
           const x = required(tensors, layer.input);
           const y = required(batch.tensors, layer.output);
@@ -77,7 +83,8 @@ export async function momentsOf(requests: readonly MomentsRequest[], inputs: Mom
       const stream = streamActivations({ ...run, session, taps: regressors });
       await accumulateAll(async () => {
         const next = await stream.next();
-        if (next.done) throw new SieveError('ERR_RUNTIME', 'Expected as many batches from both networks but received fewer');
+        if (next.done)
+          throw new SieveError('ERR_RUNTIME', 'Expected as many batches from both networks but received fewer');
         return next.value.tensors;
       });
     });
@@ -124,6 +131,7 @@ function keep({ data, dims }: TensorValue, { axis, kept }: { axis: number; kept:
 
 function required(tensors: ReadonlyMap<string, TensorValue>, name: string): TensorValue {
   const value = tensors.get(name);
-  if (value === undefined) throw new SieveError('ERR_RUNTIME', `Expected activations for "${name}" but received nothing`);
+  if (value === undefined)
+    throw new SieveError('ERR_RUNTIME', `Expected activations for "${name}" but received nothing`);
   return value;
 }

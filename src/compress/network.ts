@@ -46,5 +46,6 @@ export async function withSession<T>(
 
 /** Says which device runs the networks, and why others do not. */
 export function deviceMessages(session: Session, runtime: Runtime): void {
-  for (const { device, taken, reason } of session.attempts) runtime.onMessage?.(`${device}: ${taken ? 'taken' : 'not taken'}: ${reason}`);
+  for (const { device, taken, reason } of session.attempts)
+    runtime.onMessage?.(`${device}: ${taken ? 'taken' : 'not taken'}: ${reason}`);
 }

@@ -1,5 +1,7 @@
+import { listBackends } from '../binding/backends';
 import { expected } from '../errors';
 import { CRITERIA, type CommonOptions, type CompressOptions, type Criterion, type DataOptions } from './api';
+import type { Widths } from './budget';
 import type { Runtime } from './network';
 
 export const DEFAULT_MEMORY_BUDGET_BYTES = 2 * 1024 ** 3;
@@ -28,7 +30,8 @@ export function readBudget(options: CompressOptions): Budget {
   const { flops, params, bytes, maxDrop } = options;
   if (flops === undefined && params === undefined && bytes === undefined && maxDrop === undefined) {
     throw expected('ERR_OPTION', 'at least one of --flops, --params, --bytes, --max-drop', 'the budget', undefined, {
-      remedy: 'Say how small the network should become, for example --flops 0.5 to keep half of the multiply-accumulates.',
+      remedy:
+        'Say how small the network should become, for example --flops 0.5 to keep half of the multiply-accumulates.',
     });
   }
   return { flops, params, bytes, maxDrop: maxDrop === undefined ? undefined : maxDrop / 100 };
@@ -36,7 +39,8 @@ export function readBudget(options: CompressOptions): Budget {
 
 export function readCriterion(options: CompressOptions): Exclude<Criterion, 'auto'> {
   const criterion = options.criterion ?? 'auto';
-  if (!CRITERIA.includes(criterion)) throw expected('ERR_OPTION', `one of ${CRITERIA.join(', ')}`, '--criterion', criterion);
+  if (!CRITERIA.includes(criterion))
+    throw expected('ERR_OPTION', `one of ${CRITERIA.join(', ')}`, '--criterion', criterion);
   return criterion === 'auto' ? DEFAULT_CRITERION : criterion;
 }
 
@@ -45,7 +49,8 @@ function checkCommon(options: CommonOptions & Partial<DataOptions>): void {
   if (options.batchSize !== undefined) positiveInteger(options.batchSize, '--batch');
   if (options.threads !== undefined && options.threads !== 0) positiveInteger(options.threads, '--threads');
   if (options.memoryBudgetBytes !== undefined) positiveInteger(options.memoryBudgetBytes, '--memory');
-  if (options.seed !== undefined && !Number.isSafeInteger(options.seed)) throw expected('ERR_OPTION', 'an integer', '--seed', options.seed);
+  if (options.seed !== undefined && !Number.isSafeInteger(options.seed))
+    throw expected('ERR_OPTION', 'an integer', '--seed', options.seed);
 }
 
 export function oneOf<T extends string>(value: T | undefined, choices: readonly T[], name: string, fallback: T): T {
@@ -62,6 +67,16 @@ function fraction(value: number | undefined, name: string): void {
 
 function positiveInteger(value: number, name: string): void {
   if (!Number.isSafeInteger(value) || value < 1) throw expected('ERR_OPTION', 'a positive integer', name, value);
+}
+
+/** How channel counts are chosen; the default multiple is the channel block of ONNX Runtime's kernels on this CPU. */
+export function readWidths(options: CompressOptions): Widths {
+  if (options.multiple !== undefined) positiveInteger(options.multiple, '--multiple');
+  const wide = listBackends().some(({ name, available }) => name === 'avx512' && available);
+  return {
+    allocation: oneOf(options.allocation, ['uniform', 'curve'], '--allocation', 'curve'),
+    multiple: options.multiple ?? (wide ? 16 : 8),
+  };
 }
 
 /** Checks what all verbs share and fills in the defaults. */

@@ -24,7 +24,11 @@ export interface Compression {
 const SELECTION_SAMPLES = 500;
 
 /** Opens model and data and draws the samples. Errors: those of both; ERR_DATA_MISMATCH with too few samples. */
-export async function prepareCompression(source: ModelSource, options: CompressOptions, runtime: Runtime): Promise<Compression> {
+export async function prepareCompression(
+  source: ModelSource,
+  options: CompressOptions,
+  runtime: Runtime,
+): Promise<Compression> {
   const original = understandClassifier(await openModel(source, options.signal));
   const dataset = await openSamples(options.data, original, runtime, 'data');
   const count = options.samples ?? DEFAULT_CALIBRATION_SAMPLES;
@@ -33,7 +37,11 @@ export async function prepareCompression(source: ModelSource, options: CompressO
       ? splitSamples(dataset, count, runtime.seed)
       : {
           calibration: drawSamples(dataset, count, runtime.seed),
-          validation: drawSamples(await openSamples(options.validation, original, runtime, 'validation'), undefined, runtime.seed),
+          validation: drawSamples(
+            await openSamples(options.validation, original, runtime, 'validation'),
+            undefined,
+            runtime.seed,
+          ),
         };
   if (calibration.indices.length < original.classes || validation.indices.length === 0) {
     throw new SieveError(
@@ -49,7 +57,9 @@ export async function prepareCompression(source: ModelSource, options: CompressO
       ? calibration
       : {
           dataset,
-          indices: stratifiedSample(dataset.labels, Math.min(SELECTION_SAMPLES, left), runtime.seed + 1, { exclude: used }),
+          indices: stratifiedSample(dataset.labels, Math.min(SELECTION_SAMPLES, left), runtime.seed + 1, {
+            exclude: used,
+          }),
         };
   return {
     original,

@@ -55,7 +55,13 @@ export async function profileCutPoints(
   });
 }
 
-async function measure(name: string, { features, dims }: Profiled, labels: Int32Array, runtime: Runtime, withFilters: boolean): Promise<Indices> {
+async function measure(
+  name: string,
+  { features, dims }: Profiled,
+  labels: Int32Array,
+  runtime: Runtime,
+  withFilters: boolean,
+): Promise<Indices> {
   const rows = labels.length;
   const shape = { rows, dims: features.length / rows, threads: runtime.threads, signal: runtime.signal };
   const separation = await separationIndex(features, labels, shape);

@@ -64,7 +64,10 @@ function rankByNorm(group: ChannelGroup, { current }: MomentsInputs): Ranking {
   return { order: [...removedFirst].reverse(), deficit: uniformDeficit(group.size) };
 }
 
-async function rankByReconstruction(groups: readonly ChannelGroup[], inputs: MomentsInputs): Promise<Map<string, Ranking>> {
+async function rankByReconstruction(
+  groups: readonly ChannelGroup[],
+  inputs: MomentsInputs,
+): Promise<Map<string, Ranking>> {
   const rankings = new Map<string, Ranking>();
   const { current, runtime } = inputs;
   const control = { threads: runtime.threads, signal: runtime.signal };
@@ -91,7 +94,12 @@ export async function rankFromMoments(
 ): Promise<Ranking> {
   const problems = layers
     .filter((layer) => group.consumers.includes(layer.node))
-    .map((layer) => ({ layer, moments: moments.get(layer.node)!, channelUnits: consumedSlots(group, layer), offsetAbsorbed: true }));
+    .map((layer) => ({
+      layer,
+      moments: moments.get(layer.node)!,
+      channelUnits: consumedSlots(group, layer),
+      offsetAbsorbed: true,
+    }));
   if (problems.length === 0) {
     return { order: Array.from({ length: group.size }, (_, slot) => slot), deficit: uniformDeficit(group.size) };
   }

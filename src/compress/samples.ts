@@ -25,7 +25,9 @@ export async function openSamples(
   );
   if (dataset.skipped.length > 0) {
     const [first] = dataset.skipped;
-    runtime.onMessage?.(`${purpose}: ${dataset.skipped.length} corrupt images left out (first: ${first?.name ?? ''}: ${first?.reason ?? ''})`);
+    runtime.onMessage?.(
+      `${purpose}: ${dataset.skipped.length} corrupt images left out (first: ${first?.name ?? ''}: ${first?.reason ?? ''})`,
+    );
   }
   return dataset;
 }
@@ -47,7 +49,11 @@ const VALIDATION_SAMPLES = 1000;
  * Calibration and validation samples from one data set, disjoint: a tenth of the data, but not more than 1,000
  * samples, is set aside for validation first; calibration draws from the rest.
  */
-export function splitSamples(dataset: Dataset, calibrationCount: number, seed: number): { calibration: Samples; validation: Samples } {
+export function splitSamples(
+  dataset: Dataset,
+  calibrationCount: number,
+  seed: number,
+): { calibration: Samples; validation: Samples } {
   const { part } = splitStratified(dataset.labels, VALIDATION_FRACTION, seed);
   const labels = Int32Array.from(part, (index) => dataset.labels[index] ?? 0);
   const validation =

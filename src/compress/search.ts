@@ -62,11 +62,17 @@ export async function search(
   }
   if (best === undefined) {
     const drop = points(before.top1 - gentlest!.attempt.top1);
-    return { ...gentlest!, unmet: `no cut was found within ${points(maxDrop)} points; the gentlest tried lost ${drop} points` };
+    return {
+      ...gentlest!,
+      unmet: `no cut was found within ${points(maxDrop)} points; the gentlest tried lost ${drop} points`,
+    };
   }
   if (sized && !isWithin(best.cost, limits)) {
     const reached = percent(best.cost.macs / before.cost.macs);
-    return { ...best, unmet: `within ${points(maxDrop)} points of accuracy only ${reached} of the multiply-accumulates were reached` };
+    return {
+      ...best,
+      unmet: `within ${points(maxDrop)} points of accuracy only ${reached} of the multiply-accumulates were reached`,
+    };
   }
   return { ...best, unmet: undefined };
 }

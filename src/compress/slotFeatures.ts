@@ -30,7 +30,11 @@ export function slotFeatures(
   const perSlot = Math.max(0, ...positions.map((list) => list.length));
   const slotDims = outer * perSlot * inner;
 
-  if (outer === 1 && length === slots * perSlot && slotOf.every((slot, index) => slot === Math.floor(index / perSlot))) {
+  if (
+    outer === 1 &&
+    length === slots * perSlot &&
+    slotOf.every((slot, index) => slot === Math.floor(index / perSlot))
+  ) {
     return { features: activation, rows, slots, dims: slotDims };
   }
   // A slot with fewer positions than the others is filled up with zeros, which change no distance.
@@ -52,7 +56,12 @@ export function slotFeatures(
 }
 
 /** Keeps some indices along one axis of a row-major tensor. Returns the tensor itself where all of them stay. */
-export function selectChannels(data: Float32Array, dims: readonly number[], axis: number, kept: readonly number[]): Float32Array {
+export function selectChannels(
+  data: Float32Array,
+  dims: readonly number[],
+  axis: number,
+  kept: readonly number[],
+): Float32Array {
   const length = dims[axis] ?? 0;
   if (kept.length === length) return data;
   const outer = product(dims.slice(0, axis));

@@ -65,7 +65,8 @@ export async function cutAndRefit(plan: SweepPlan): Promise<SweepResult> {
     throwIfAborted(runtime.signal);
     const groups = groupsByLayer.get(node) ?? [];
     let known: Moments | undefined;
-    for (const group of groups) {
+    for (const { id } of groups) {
+      const group = groupIn(state, id);
       // Where slots differ in cost, the budget was met with the ranking as it was.
       const ranked = plan.rerank && isUniform(group) ? await rankHere(group, plan, state) : undefined;
       const order = ranked?.order ?? plan.rankings.get(group.id)?.order ?? [];
@@ -97,6 +98,11 @@ function groupsByFirstConsumer({ analysis, counts }: SweepPlan): Map<string, Cha
     byNode.set(node, [...(byNode.get(node) ?? []), group]);
   }
   return byNode;
+}
+
+/** A group as it is by now: cutting others has moved its channels in the tensors it shares with them, as after a Concat. */
+function groupIn({ model, shapes }: State, id: string): ChannelGroup {
+  return analyzeChannels(model, shapes).groups.find((group) => group.id === id)!;
 }
 
 function cutGroup(state: State, group: ChannelGroup, removed: ReadonlySet<number>): State {
@@ -131,7 +137,9 @@ function carryOver(
 ): Moments | undefined {
   const layer = moments && describeLinearLayer(model, moments.layer.node, shapes);
   if (layer?.groups !== 1 || moments === undefined) return undefined;
-  const kept = [...consumedSlots(group, moments.layer)].flatMap((slot, channel) => (removed.has(slot) ? [] : [channel]));
+  const kept = [...consumedSlots(group, moments.layer)].flatMap((slot, channel) =>
+    removed.has(slot) ? [] : [channel],
+  );
   return restrictMoments(moments, layer, kept);
 }
 
@@ -155,7 +163,8 @@ async function refitLayer(
     signal: runtime.signal,
   });
   let model = applyLinearEdits(state.model, [fit.edit]);
-  if (norm !== undefined && fit.offset !== undefined) model = applyBatchNormEdits(model, [absorbOffset(norm, fit.offset)]);
+  if (norm !== undefined && fit.offset !== undefined)
+    model = applyBatchNormEdits(model, [absorbOffset(norm, fit.offset)]);
   return {
     state: { ...state, model },
     errors: { node, before: fit.relativeErrorBefore, after: fit.relativeErrorAfter },

@@ -47,12 +47,21 @@ export async function verifyCut(
       remedy: 'Nothing was written. Please report the model, or use --recover none.',
     });
   }
-  return { maxRelativeDifference: relativeDifference, tolerance: EQUIVALENCE_TOLERANCE, samples: samples.indices.length };
+  return {
+    maxRelativeDifference: relativeDifference,
+    tolerance: EQUIVALENCE_TOLERANCE,
+    samples: samples.indices.length,
+  };
 }
 
 // Fusions of the runtime would compare more than the graphs: folded into a MaxPool, a Pad with zeros pads with −∞, and
 // the masked graph, where a Where stands between the two, is not folded.
-async function outputOf(model: Model, { input, output }: Classifier, samples: Samples, runtime: Runtime): Promise<Float32Array> {
+async function outputOf(
+  model: Model,
+  { input, output }: Classifier,
+  samples: Samples,
+  runtime: Runtime,
+): Promise<Float32Array> {
   const { batchSize, signal } = runtime;
   const run = async (session: Session): Promise<Float32Array> =>
     (await predict({ session, input, ...samples, logitsName: output, batchSize, signal })).logits;

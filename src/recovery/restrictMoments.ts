@@ -22,15 +22,29 @@ export function restrictMoments(moments: Moments, layer: LinearLayer, keptChanne
     );
   }
   const constant = moments.regressors - 1;
-  const kept = [...keptChannels.flatMap((channel) => Array.from({ length: taps }, (_, tap) => channel * taps + tap)), constant];
+  const kept = [
+    ...keptChannels.flatMap((channel) => Array.from({ length: taps }, (_, tap) => channel * taps + tap)),
+    constant,
+  ];
   const restrict = (fold: Fold): Fold => {
-    if ((fold.staged?.samples ?? 0) > 0) throw expected('ERR_SHAPE', 'settled moments', `layer "${layer.node}"`, 'waiting samples');
+    if ((fold.staged?.samples ?? 0) > 0)
+      throw expected('ERR_SHAPE', 'settled moments', `layer "${layer.node}"`, 'waiting samples');
     return { ...fold, staged: undefined, groups: fold.groups.map((sums) => restrictSums(sums, moments, kept)) };
   };
-  return { ...moments, layer, regressors: kept.length, train: restrict(moments.train), heldBack: restrict(moments.heldBack) };
+  return {
+    ...moments,
+    layer,
+    regressors: kept.length,
+    train: restrict(moments.train),
+    heldBack: restrict(moments.heldBack),
+  };
 }
 
-function restrictSums(sums: NativeMoments, { regressors, outputsPerGroup }: Moments, kept: readonly number[]): NativeMoments {
+function restrictSums(
+  sums: NativeMoments,
+  { regressors, outputsPerGroup }: Moments,
+  kept: readonly number[],
+): NativeMoments {
   const gram = new Float64Array(kept.length * kept.length);
   const cross = new Float64Array(kept.length * outputsPerGroup);
   kept.forEach((row, newRow) => {

@@ -8,7 +8,7 @@ import type { DataFlags } from '../dataOptions';
 import { EXIT } from '../exitCodes';
 import { addCommonOptions, addRunOptions, readCommon, readRun } from '../options';
 import type { CommonFlags, RunFlags } from '../options';
-import { byteCount, choice, fraction, number } from '../values';
+import { byteCount, choice, fraction, integer, number } from '../values';
 import { verb } from '../verb';
 import { renderCompression } from './compressView';
 
@@ -19,6 +19,7 @@ interface CompressFlags extends CommonFlags, DataFlags, RunFlags {
   readonly maxDrop?: number;
   readonly criterion?: Criterion;
   readonly allocation?: 'uniform' | 'curve';
+  readonly multiple?: number;
   readonly recover?: 'none' | 'refit';
   readonly validation?: string;
   readonly output?: string;
@@ -74,6 +75,12 @@ export const compressVerb = verb<CompressFlags, CompressRequest>({
         ).argParser(choice('--allocation', ['uniform', 'curve'] as const)),
       )
       .addOption(
+        new Option(
+          '--multiple <n>',
+          'wide layers keep a multiple of so many channels (default: the block of this CPU, 8 or 16)',
+        ).argParser(integer('--multiple', 1)),
+      )
+      .addOption(
         new Option('--recover <name>', 'how accuracy comes back: none, refit (default: refit)').argParser(
           choice('--recover', ['none', 'refit'] as const),
         ),
@@ -126,6 +133,7 @@ Examples:
         maxDrop: flags.maxDrop,
         criterion: flags.criterion,
         allocation: flags.allocation,
+        multiple: flags.multiple,
         recover: flags.recover,
       },
     };
