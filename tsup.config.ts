@@ -3,7 +3,6 @@ import { defineConfig } from 'tsup';
 const shared = {
   target: 'node20',
   platform: 'node' as const,
-  sourcemap: true,
   splitting: false,
   shims: true,
   external: ['onnxruntime-node', 'sharp'],
