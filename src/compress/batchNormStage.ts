@@ -15,7 +15,7 @@ const SMALLEST_BATCH = 32;
  * Running statistics measured anew on the calibration samples, all layers in one pass over the data: each normalises
  * with the statistics of the batch, as in training, so that every layer sees inputs its predecessors have put right.
  *
- * @returns undefined where the model has no batch normalisation to adapt, or takes too few samples at once
+ * @returns undefined where the model has no batch normalisation to adapt, or there are too few samples in a batch, or for one
  */
 export async function reestimateBatchNorms(
   model: Model,
@@ -27,7 +27,7 @@ export async function reestimateBatchNorms(
   const layers = describeBatchNorms(model);
   const batchSize = input.fixedBatch ?? Math.min(STATISTICS_BATCH, samples.indices.length);
   const ranks = new Map(layers.flatMap(({ node, input: tensor }) => rankOf(node, shapes.get(tensor)?.length)));
-  if (ranks.size === 0 || batchSize < SMALLEST_BATCH) return undefined;
+  if (ranks.size === 0 || batchSize < SMALLEST_BATCH || batchSize > samples.indices.length) return undefined;
 
   const measuring = withBatchStatistics(model, ranks);
   const names = measuring.outputs.flatMap(({ mean, variance }) => [mean, variance]);

@@ -23,6 +23,9 @@ export interface Found {
 /** Attempts of a search for "how far can I go": each halves the range of multiply-accumulates. */
 const BISECTIONS = 5;
 
+/** Accuracies are fractions of samples: their differences are off by some 1e-16, real ones are above 1e-9. */
+const ROUNDING = 1e-9;
+
 /**
  * Meets the size budget; with a tolerance on accuracy, goes as far as that allows: to the size budget where there is
  * one, else as far as can be found by bisecting the multiply-accumulates.
@@ -37,7 +40,7 @@ export async function search(
   if (budget.maxDrop === undefined) return meetSize(limits, before.cost, steps);
 
   const maxDrop = budget.maxDrop;
-  const tolerable = ({ attempt }: Found): boolean => before.top1 - attempt.top1 <= maxDrop;
+  const tolerable = ({ attempt }: Found): boolean => before.top1 - attempt.top1 <= maxDrop + ROUNDING;
   let least = 0;
   let farthest: Found | undefined;
   if (sized) {

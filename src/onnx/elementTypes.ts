@@ -6,6 +6,11 @@ const TYPE_OF_CODE: readonly DataType[] = [
   ...(['float16', 'float64', 'uint32', 'uint64', 'other', 'other', 'bfloat16'] as const),
 ];
 
+/** The number that ONNX gives an element type, as attributes such as `to` of Cast hold it. 0, which is none, for 'other'. */
+export function codeOfElementType(type: DataType): number {
+  return type === 'other' ? 0 : TYPE_OF_CODE.indexOf(type);
+}
+
 const ALWAYS: Readonly<Record<string, DataType>> = {
   ...{ And: 'bool', Equal: 'bool', Greater: 'bool', GreaterOrEqual: 'bool', IsInf: 'bool', IsNaN: 'bool' },
   ...{ Less: 'bool', LessOrEqual: 'bool', Not: 'bool', Or: 'bool', Xor: 'bool' },

@@ -4,7 +4,7 @@ import type { Model } from '../../src/onnx/ir';
 import { toModelBytes } from '../../src/onnx/save';
 import { hasPython, onnxProblems } from '../support/python';
 import { expectConsistent } from './support/checks';
-import { channelsLast, toyNetwork } from './support/networks';
+import { channelsLast, halfPrecision, toyNetwork } from './support/networks';
 import { PIXEL_FLAGS, toyImages, writeImageFolder } from './support/toyData';
 import { toyWorld, type ToyWorld } from './support/world';
 
@@ -33,6 +33,12 @@ const CASES: readonly Case[] = [
   { name: 'concat', network: () => toyNetwork('concat'), options: { criterion: 'reconstruction' }, drop: 0.1 },
   { name: 'depthwise', network: () => toyNetwork('depthwise'), options: { criterion: 'si-rank' }, drop: 0.1 },
   { name: 'fixed batch', network: () => toyNetwork('vgg', { batch: 16 }), options: { criterion: 'si' }, drop: 0.3 },
+  {
+    name: 'half precision',
+    network: async () => halfPrecision(await toyNetwork('residual')),
+    options: { criterion: 'l1' },
+    drop: 0.15,
+  },
   {
     name: 'channels last',
     network: async () => channelsLast(await toyNetwork('folded', { opset: 13 })),

@@ -8,10 +8,12 @@ import { cutChannels } from '../../../src/onnx/passes/cutChannels';
 import { toModelBytes } from '../../../src/onnx/save';
 import { inferShapes } from '../../../src/onnx/shapes';
 import { runModel } from '../../support/runtime';
+import { withFloat32Ends } from './networks';
 import { CLASSES, type ToyImages } from './toyData';
 
 /** Share of the images that the model gives their label, found by ONNX Runtime alone. */
-export async function accuracyOf(model: Model, { count, images, labels }: ToyImages): Promise<number> {
+export async function accuracyOf(given: Model, { count, images, labels }: ToyImages): Promise<number> {
+  const model = withFloat32Ends(given);
   const [input] = model.graph.inputs;
   const [batch, ...dims] = input!.shape as (number | string)[];
   const size = images.length / count;

@@ -1,6 +1,6 @@
 import type { Model } from '../../../src/onnx/ir';
 import { describeBatchNorms } from '../../../src/onnx/passes/batchNorm';
-import { float32Tensor } from '../../../src/onnx/tensor';
+import { float32Tensor, rawTensor, tensorToFloat32 } from '../../../src/onnx/tensor';
 import { ModelBuilder } from '../../support/modelBuilder';
 import { runModel } from '../../support/runtime';
 import { CLASSES, SAMPLE_DIMS, SIDE, toyImages, type ToyImages } from './toyData';
@@ -113,6 +113,52 @@ export function channelsLast(model: Model): Model {
     attributes: new Map([['perm', { kind: 'ints' as const, value: [0, 3, 1, 2] }]]),
   };
   return { ...model, graph: { ...model.graph, inputs: [input], nodes: [transpose, ...model.graph.nodes] } };
+}
+
+/** The same network in float16, input and output too. */
+export function halfPrecision(model: Model): Model {
+  const { graph } = model;
+  const dataType = 'float16' as const;
+  const like = rawTensor('like', [0], dataType, new Uint8Array(0));
+  const initializers = [...graph.initializers].map(
+    ([name, tensor]) => [name, float32Tensor(name, tensor.dims, tensorToFloat32(tensor), like)] as const,
+  );
+  const inputs = graph.inputs.map((input) => ({ ...input, dataType }));
+  const outputs = graph.outputs.map((output) => ({ ...output, dataType }));
+  return { ...model, graph: { ...graph, inputs, outputs, initializers: new Map(initializers) } };
+}
+
+/** Float32 input and output around a network of another float type, for runtimes that want such. */
+export function withFloat32Ends({ graph, ...model }: Model): Model {
+  const [input, output] = [graph.inputs[0]!, graph.outputs[0]!];
+  if (input.dataType === 'float32') return { ...model, graph };
+  const cast = (from: string, to: string, code: number) => ({
+    name: `cast_to_${to}`,
+    key: `cast_to_${to}`,
+    opType: 'Cast',
+    domain: '',
+    inputs: [from],
+    outputs: [to],
+    attributes: new Map([['to', { kind: 'int' as const, value: code }]]),
+  });
+  const rename = (name: string): string =>
+    name === input.name ? 'input_half' : name === output.name ? 'output_half' : name;
+  const nodes = graph.nodes.map((node) => ({
+    ...node,
+    inputs: node.inputs.map(rename),
+    outputs: node.outputs.map(rename),
+  }));
+  const FLOAT = 1;
+  const FLOAT16 = 10;
+  return {
+    ...model,
+    graph: {
+      ...graph,
+      inputs: [{ ...input, dataType: 'float32' }],
+      outputs: [{ ...output, dataType: 'float32' }],
+      nodes: [cast(input.name, 'input_half', FLOAT16), ...nodes, cast('output_half', output.name, FLOAT)],
+    },
+  };
 }
 
 /** Gives every batch normalisation the statistics it would have after training. */
