@@ -155,7 +155,7 @@ export function withFloat32Ends({ graph, ...model }: Model): Model {
     graph: {
       ...graph,
       inputs: [{ ...input, dataType: 'float32' }],
-      outputs: [{ ...output, dataType: 'float32' }],
+      outputs: [{ ...output, dataType: 'float32' }, ...graph.outputs.slice(1)],
       nodes: [cast(input.name, 'input_half', FLOAT16), ...nodes, cast('output_half', output.name, FLOAT)],
     },
   };
