@@ -46,27 +46,37 @@ export interface Widths {
   readonly multiple: number;
 }
 
-/** How many channels each group keeps so that the cut network is within the limits. */
+/**
+ * How many channels each group keeps so that the cut network is within the limits.
+ *
+ * `curve` weighs all groups by what they lose. `uniform` knows nothing of that, so it leaves residual streams and other
+ * channels that many layers share alone as long as the groups between one layer and the next are enough.
+ */
 export function allocateWithin(
   compression: Compression,
   rankings: ReadonlyMap<string, Ranking>,
-  widths: Widths,
+  { allocation, multiple }: Widths,
   limits: CostLimits,
 ): Allocation {
-  const groups = prunableGroups(compression);
-  const curves = groups.map((group): GroupCurve => {
+  const meets = (counts: Counts): boolean => isWithin(costOf(compression, rankings, counts), limits);
+  const curveOf = (group: ChannelGroup): GroupCurve => {
     const { size, id } = group;
-    const deficit =
-      widths.allocation === 'uniform' ? uniformDeficit(size) : (rankings.get(id)?.deficit ?? uniformDeficit(size));
+    const deficit = allocation === 'curve' ? rankings.get(id)?.deficit : undefined;
     return {
       id,
       size,
-      deficit,
+      deficit: deficit ?? uniformDeficit(size),
       floor: defaultFloor(size),
-      multiple: size >= SMALLEST_ROUNDED_GROUP ? widths.multiple : 1,
+      multiple: size >= SMALLEST_ROUNDED_GROUP ? multiple : 1,
     };
-  });
-  return allocate(curves, (counts) => isWithin(costOf(compression, rankings, counts), limits));
+  };
+  const groups = prunableGroups(compression);
+  if (allocation === 'uniform') {
+    const inner = groups.filter(({ producers, consumers }) => producers.length === 1 && consumers.length === 1);
+    const attempt = allocate(inner.map(curveOf), meets);
+    if (attempt.met) return attempt;
+  }
+  return allocate(groups.map(curveOf), meets);
 }
 
 /** Groups that can be cut at all. */

@@ -27,6 +27,9 @@ export type RankingCriterion = Exclude<Criterion, 'auto'>;
 /** As in the re-fit that follows. */
 const ELIMINATION_RIDGE = 1e-3;
 
+/** For a first ranking, which says how many channels each group keeps; it is made anew where a group is cut. */
+const RANKED_SAMPLES = 1000;
+
 /** Moments are held for all groups that are ranked in one pass over the data, up to this share of the memory budget. */
 const MOMENTS_SHARE = 0.5;
 
@@ -73,9 +76,10 @@ async function rankByReconstruction(
   const control = { threads: runtime.threads, signal: runtime.signal };
   for (const chunk of chunksByMoments(groups, inputs)) {
     const layers = layersOf(current.model, current.shapes, [...new Set(chunk.flatMap((group) => group.consumers))]);
+    const { dataset, indices } = inputs.samples;
     const moments = await momentsOf(
       layers.map((layer) => ({ layer, keptOutputs: undefined })),
-      inputs,
+      { ...inputs, samples: { dataset, indices: indices.subarray(0, RANKED_SAMPLES) } },
     );
     const momentsByNode = new Map(layers.map((layer, index) => [layer.node, moments[index]!]));
     for (const group of chunk) {
