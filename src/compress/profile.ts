@@ -3,6 +3,7 @@ import { findCutPoints } from '../onnx/cutPoints';
 import { keepOnlyOutputs } from '../onnx/passes/outputs';
 import { centerSeparationIndex, filterSeparation, separationIndex } from '../separation';
 import type { AnalyzedLayer } from './api';
+import { namingNonFinite } from './nonFinite';
 import { labelsOf, withSession, type Runtime, type Samples } from './network';
 import type { Classifier } from './open';
 
@@ -26,11 +27,15 @@ export async function profileCutPoints(
   const labels = labelsOf(samples);
   const [, ...taps] = findCutPoints(model.graph, input.name, classifier.logits);
   const layers: Indices[] = [];
+  const measured = (tensor: string, profiled: Profiled, each: boolean): Promise<Indices> =>
+    namingNonFinite({ tensor, features: profiled.features, indices: samples.indices }, () =>
+      measure(tensor, profiled, labels, runtime, each),
+    );
   const report = (fraction: number): void => runtime.onProgress?.({ stage: 'profile', fraction });
 
   const pixels = await samples.dataset.load(samples.indices, runtime.signal);
   const inputDims = [input.channels, input.height, input.width];
-  layers.push(await measure(input.name, { features: pixels, dims: inputDims }, labels, runtime, false));
+  layers.push(await measured(input.name, { features: pixels, dims: inputDims }, false));
 
   return withSession(keepOnlyOutputs(model, taps, shapes), runtime, async (session) => {
     const passes = collectActivations({
@@ -45,7 +50,7 @@ export async function profileCutPoints(
     });
     for await (const pass of passes) {
       for (const [name, activation] of pass) {
-        layers.push(await measure(name, activation, labels, runtime, withFilters));
+        layers.push(await measured(name, activation, withFilters));
         report(layers.length / (taps.length + 1));
       }
     }

@@ -6,13 +6,14 @@ import { keepOnlyOutputs } from '../onnx/passes/outputs';
 import type { ShapeMap } from '../onnx/shapes';
 import { channelNorms, rankAscending, rankChannels, rankRandomly } from '../recovery/channelRanking';
 import type { Moments } from '../recovery/moments';
-import { selectFilters } from '../separation';
+import { selectFilters, type SelectFiltersOptions } from '../separation';
 import type { LinearLayer } from '../types';
 import { uniformDeficit } from './allocation';
 import type { Criterion } from './api';
 import { consumedSlots, memberOf, producedSlots } from './groups';
 import { momentsOf, type MomentsInputs } from './layerMoments';
 import { labelsOf, withSession } from './network';
+import { namingNonFinite } from './nonFinite';
 import { slotFeatures } from './slotFeatures';
 
 /** The slots of a group, the ones to keep longest first, and what is lost by keeping only so many of them. */
@@ -145,7 +146,7 @@ async function rankBySeparation(
         if (activation === undefined || member === undefined) continue;
         const dims = [activation.rows, ...activation.dims];
         const { features, ...shape } = slotFeatures(activation.features, dims, member.axis, member.slots, group.size);
-        const { order, curve } = await selectFilters(features, labels, {
+        const selection: SelectFiltersOptions = {
           rows: shape.rows,
           filters: shape.slots,
           dims: shape.dims,
@@ -153,7 +154,11 @@ async function rankBySeparation(
           index: criterion === 'csi' ? 'center' : 'separation',
           threads: runtime.threads,
           signal: runtime.signal,
-        });
+        };
+        const { order, curve } = await namingNonFinite(
+          { tensor, features: activation.features, indices: samples.indices },
+          () => selectFilters(features, labels, selection),
+        );
         rankings.set(group.id, { order: [...order], deficit: deficitOfCurve(curve) });
         runtime.onProgress?.({ stage: 'rank', fraction: rankings.size / groups.length });
       }

@@ -70,13 +70,18 @@ async function readWhole(path: string, signal: AbortSignal | undefined): Promise
             : code === 'ERR_FS_FILE_TOO_LARGE'
               ? 'a file above 2 GiB, which no ONNX file can be'
               : `a file that can not be read (${String(code)})`;
-    throw expected('ERR_MODEL_UNREADABLE', 'a readable .onnx file', `the model "${path}"`, why, { cause: error });
+    throw expected('ERR_MODEL_UNREADABLE', 'a readable .onnx file', `the model "${path}"`, why, {
+      cause: error,
+      remedy: 'Name an .onnx file that is there and that you may read.',
+    });
   }
 }
 
 /** The same error with the file's name in it: with two models on a command line one must know which. */
 function nameFile(error: unknown, path: string): unknown {
-  if (isSieveError(error) && !error.message.includes(path)) error.message = `${path}: ${error.message}`;
+  if (!isSieveError(error) || error.message.includes(path)) return error;
+  const named = error.message.replace('for the model file', `for the model "${path}"`);
+  error.message = named === error.message ? `${named} (in "${path}")` : named;
   return error;
 }
 
