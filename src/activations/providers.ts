@@ -1,48 +1,67 @@
-import { isSieveError } from '../errors';
-import type { Device } from '../types';
+import { isSieveError, SieveError, throwIfAborted } from '../errors';
+import type { Device, DeviceChoice } from '../types';
 import { createSession } from './session';
+import type { DeviceAttempt, Session } from './types';
 
-/** Whether a device runs models here. */
-export interface DeviceReport {
+/** Whether a device runs models here, and if not, why and what would make it. */
+export interface ExaminedDevice {
   readonly device: Device;
-  readonly available: boolean;
-  /** One line; undefined where it is available. */
+  readonly works: boolean;
   readonly reason: string | undefined;
   readonly remedy: string | undefined;
 }
 
-export interface RuntimeReport {
-  /** Of ONNX Runtime; undefined where it can not even be loaded (see the reason of `cpu`). */
-  readonly runtimeVersion: string | undefined;
-  readonly devices: readonly DeviceReport[];
-}
-
 const DEVICES: readonly Device[] = ['cpu', 'cuda', 'webgpu'];
 
-/** An ONNX model that adds a float to itself: x + x → y (IR version 8, opset 13). */
-const PROBE_MODEL = Buffer.from(
-  'CAgSADo5Cg4KAXgKAXgSAXkiA0FkZBIFcHJvYmVaDwoBeBIKCggIARIECgIIAWIPCgF5EgoKCAgBEgQKAggBQgQKABAN',
-  'base64',
-);
+/** ONNX, opset 13: y = Relu(x) on one float. Enough to see whether a device runs anything. */
+const SMALLEST_MODEL = 'CAcSADozCgwKAXgSAXkiBFJlbHUSAWdaDwoBeBIKCggIARIECgIIAWIPCgF5EgoKCAgBEgQKAggBQgQKABAN';
 
-/** Tries every device with a tiny model, one after the other: slow (a second or so), and true. */
-export async function probeDevices(signal?: AbortSignal): Promise<RuntimeReport> {
-  let runtimeVersion: string | undefined;
-  const devices: DeviceReport[] = [];
-  for (const device of DEVICES) {
-    try {
-      const session = await createSession({ bytes: PROBE_MODEL }, { device, threads: 1, signal });
-      try {
-        await session.run({ x: { dims: [1], data: Float32Array.of(1) } });
-        runtimeVersion = session.runtimeVersion;
-        devices.push({ device, available: true, reason: undefined, remedy: undefined });
-      } finally {
-        await session.close();
-      }
-    } catch (error) {
-      if (!isSieveError(error) || error.code === 'ERR_CANCELLED') throw error;
-      devices.push({ device, available: false, reason: error.message, remedy: error.remedy });
-    }
+/**
+ * An automatic choice is asked first: it says without touching a driver what is plainly missing, and why. What it
+ * did not come to is then asked for by name. Takes a second or so. Throws only ERR_CANCELLED.
+ */
+export async function examineDevices(signal?: AbortSignal): Promise<readonly ExaminedDevice[]> {
+  let attempts: readonly DeviceAttempt[];
+  try {
+    attempts = (await runSmallestModel('auto', signal)).attempts;
+  } catch (error) {
+    throwIfAborted(signal);
+    attempts = [{ device: 'cpu', taken: false, reason: messageOf(error) }];
   }
-  return { runtimeVersion, devices };
+  const examined: ExaminedDevice[] = [];
+  for (const device of DEVICES) {
+    const attempt = attempts.find((tried) => tried.device === device);
+    if (attempt === undefined) examined.push(await examineByName(device, signal));
+    else if (attempt.taken) examined.push({ device, works: true, reason: undefined, remedy: undefined });
+    else examined.push({ device, works: false, reason: attempt.reason, remedy: attempt.remedy });
+  }
+  return examined;
+}
+
+async function examineByName(device: Device, signal: AbortSignal | undefined): Promise<ExaminedDevice> {
+  try {
+    await runSmallestModel(device, signal);
+    return { device, works: true, reason: undefined, remedy: undefined };
+  } catch (error) {
+    throwIfAborted(signal);
+    return { device, works: false, reason: messageOf(error), remedy: 'Use another device.' };
+  }
+}
+
+async function runSmallestModel(device: DeviceChoice, signal: AbortSignal | undefined): Promise<Session> {
+  const session = await createSession({ bytes: Buffer.from(SMALLEST_MODEL, 'base64') }, { device, threads: 1, signal });
+  try {
+    const outputs = await session.run({ x: { dims: [1], data: Float32Array.of(2.5) } });
+    const received = outputs.get('y')?.data[0];
+    if (received !== 2.5) {
+      throw new SieveError('ERR_DEVICE', `Expected 2.5 for Relu(2.5) on ${session.device} but received ${received}`);
+    }
+    return session;
+  } finally {
+    await session.close();
+  }
+}
+
+function messageOf(error: unknown): string {
+  return isSieveError(error) || error instanceof Error ? error.message : String(error);
 }

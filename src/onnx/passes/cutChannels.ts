@@ -59,9 +59,9 @@ function cutContext(
   replacements: Map<string, Replacement>,
 ): CutContext {
   const replace = (instead: string, detail: string, build: () => Tensor) => {
-    const placeholder = `${instead}\0${detail}`;
-    if (!replacements.has(placeholder)) replacements.set(placeholder, { instead, tensor: build() });
-    return placeholder;
+    const standIn = `${instead}\0${detail}`;
+    if (!replacements.has(standIn)) replacements.set(standIn, { instead, tensor: build() });
+    return standIn;
   };
   return {
     ...facts,
@@ -83,9 +83,9 @@ function withReplacements(graph: Graph, replacements: ReadonlyMap<string, Replac
   const taken = takenNames(graph);
   const names = new Map<string, string>();
   const initializers = new Map(graph.initializers);
-  for (const [placeholder, { instead, tensor }] of replacements) {
+  for (const [standIn, { instead, tensor }] of replacements) {
     const name = freshName(instead, taken);
-    names.set(placeholder, name);
+    names.set(standIn, name);
     initializers.set(name, { ...tensor, name });
   }
   const nodes = graph.nodes.map((node) =>
