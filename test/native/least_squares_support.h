@@ -1,4 +1,4 @@
-// What the least-squares tests share: checks that count failures, seeded data, and naive float64 references.
+// What the least-squares tests share: naive float64 references.
 #ifndef SIEVE_TEST_LEAST_SQUARES_SUPPORT_H
 #define SIEVE_TEST_LEAST_SQUARES_SUPPORT_H
 
@@ -8,60 +8,9 @@
 #include <vector>
 
 #include "sieve/sieve.h"
+#include "support.h"
 
 namespace test {
-
-inline int failures = 0;
-
-// Reports where a condition does not hold, and goes on, so that one run shows all failures.
-#define CHECK(condition, ...)                                     \
-  do {                                                            \
-    if (!(condition)) {                                           \
-      ++test::failures;                                           \
-      std::printf("%s:%d: %s: ", __FILE__, __LINE__, #condition); \
-      std::printf(__VA_ARGS__);                                   \
-      std::printf("\n");                                          \
-    }                                                             \
-  } while (false)
-
-inline int result(const char* name) {
-  std::printf("%s: %s\n", name, failures == 0 ? "passed" : "FAILED");
-  return failures == 0 ? 0 : 1;
-}
-
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u + 1) {}
-  double uniform() {
-    state_ ^= state_ << 13;
-    state_ ^= state_ >> 7;
-    state_ ^= state_ << 17;
-    return static_cast<double>(state_ >> 11) / 9007199254740992.0;
-  }
-  double normal() {
-    double sum = 0;
-    for (int i = 0; i < 12; ++i) sum += uniform();
-    return sum - 6;
-  }
-  int64_t integer(int64_t from, int64_t to) {
-    return from + static_cast<int64_t>(uniform() * static_cast<double>(to - from + 1));
-  }
-
- private:
-  uint64_t state_;
-};
-
-inline std::vector<sieve_backend> backends() {
-  std::vector<sieve_backend> found;
-  for (sieve_backend backend : {SIEVE_BACKEND_SERIAL, SIEVE_BACKEND_AVX2, SIEVE_BACKEND_AVX512}) {
-    if (sieve_backend_available(backend)) {
-      found.push_back(backend);
-    } else {
-      std::printf("%s is not available here and not tested\n", sieve_backend_name(backend));
-    }
-  }
-  return found;
-}
 
 inline sieve_run_options run_with(sieve_backend backend, int threads) {
   sieve_run_options options = {};
