@@ -7,7 +7,7 @@ import type { ShapeMap } from '../onnx/shapes';
 import { channelNorms, rankAscending, rankChannels, rankRandomly } from '../recovery/channelRanking';
 import type { Moments } from '../recovery/moments';
 import { selectFilters, type SelectFiltersOptions } from '../separation';
-import type { LinearLayer } from '../types';
+import type { LinearLayer, ProgressListener } from '../types';
 import { uniformDeficit } from './allocation';
 import type { Criterion } from './api';
 import { consumedSlots, memberOf, producedSlots } from './groups';
@@ -75,12 +75,19 @@ async function rankByReconstruction(
   const rankings = new Map<string, Ranking>();
   const { current, runtime } = inputs;
   const control = { threads: runtime.threads, signal: runtime.signal };
-  for (const chunk of chunksByMoments(groups, inputs)) {
+  const chunks = chunksByMoments(groups, inputs);
+  for (const [position, chunk] of chunks.entries()) {
+    const onProgress: ProgressListener = (event) =>
+      runtime.onProgress?.({ ...event, fraction: (position + event.fraction) / chunks.length });
     const layers = layersOf(current.model, current.shapes, [...new Set(chunk.flatMap((group) => group.consumers))]);
     const { dataset, indices } = inputs.samples;
     const moments = await momentsOf(
       layers.map((layer) => ({ layer, keptOutputs: undefined })),
-      { ...inputs, samples: { dataset, indices: indices.subarray(0, RANKED_SAMPLES) } },
+      {
+        ...inputs,
+        samples: { dataset, indices: indices.subarray(0, RANKED_SAMPLES) },
+        runtime: { ...runtime, onProgress },
+      },
     );
     const momentsByNode = new Map(layers.map((layer, index) => [layer.node, moments[index]!]));
     for (const group of chunk) {
