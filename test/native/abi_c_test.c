@@ -1,9 +1,12 @@
 /* The header is C99, may be included twice, and its functions can be called from C. */
-#include "sieve/sieve.h"
-#include "sieve/sieve.h"
-
 #include <stdio.h>
 #include <string.h>
+
+/* The formatter would drop the second of the two. */
+/* clang-format off */
+#include "sieve/sieve.h"
+#include "sieve/sieve.h"
+/* clang-format on */
 
 int main(void) {
   const float features[] = {0.0f, 0.1f, 5.0f, 5.1f, 0.2f};

@@ -5,15 +5,15 @@
  *   - Matrices are row-major float32; row i starts at data + i * row_stride (in ELEMENTS, >= columns). All
  *     pointers are host memory owned by the caller; nothing is kept after a call returns. Outputs may be NULL
  *     where marked optional.
- *   - Distance is squared Euclidean. A sample is never its own neighbour. Equal distances go to the lowest row
- *     index; equal centre distances to the lowest class id.
+ *   - Distance is squared Euclidean. A sample is never its own neighbour. Equal distances go to the
+ *     lowest row index; equal centre distances to the lowest class id.
  *   - Answers are exact: the neighbour of a float64 brute force, in the order of the columns, over the same
  *     float32 input. Kernels may differ in speed only.
  *   - Labels are 0 .. class_count-1. A class without samples has per-class NaN.
  *   - A row that holds NaN or an infinity is an error that names the row, unless skip_non_finite is set: then
  *     such rows are left out, as sample and as neighbour, and counted in rows_used.
- *   - Every function returns a sieve_status; SIEVE_STATUS_OK is 0. On failure `error`, where not NULL, is filled.
- *     Outputs are then unspecified. No C++ exception leaves the library.
+ *   - Every function returns a sieve_status; SIEVE_STATUS_OK is 0. On failure `error`, where not NULL,
+ *     is filled. Outputs are then unspecified. No C++ exception leaves the library.
  *   - Functions are thread safe: they share nothing but the cancel token, which is atomic.
  */
 #ifndef SIEVE_SIEVE_H
@@ -99,7 +99,8 @@ SIEVE_API const char* sieve_backend_name(sieve_backend backend);
 /* 1 where this build and this CPU have it. */
 SIEVE_API int sieve_backend_available(sieve_backend backend);
 /* What SIEVE_BACKEND_AUTO means here; fails when SIEVE_BACKEND names none or one that is missing. */
-SIEVE_API sieve_status sieve_backend_resolve(sieve_backend requested, sieve_backend* resolved, sieve_error* error);
+SIEVE_API sieve_status sieve_backend_resolve(sieve_backend requested, sieve_backend* resolved,
+                                             sieve_error* error);
 
 /* ---- Separation Index and its kin ------------------------------------------------------------------ */
 
@@ -127,11 +128,11 @@ typedef struct sieve_separation_result {
   double* nearest_distance; /* optional [rows * order], squared, float64; needs nearest */
 } sieve_separation_result;
 
-/* SI of order r, soft SI, anti-SI (METHOD: Kalhor et al., arXiv 1906.05156). O(rows^2 * dims / 2) multiply-adds,
- * O(rows * order) memory beyond packed blocks. */
+/* SI of order r, soft SI, anti-SI (METHOD: Kalhor et al., arXiv 1906.05156). O(rows^2 * dims / 2)
+ * multiply-adds, O(rows * order) memory beyond packed blocks. */
 SIEVE_API sieve_status sieve_separation_index(const sieve_separation_request* request,
-                                              const sieve_run_options* options, sieve_separation_result* result,
-                                              sieve_error* error);
+                                              const sieve_run_options* options,
+                                              sieve_separation_result* result, sieve_error* error);
 
 /* Each query row takes its nearest REFERENCE row (kind/order as above; the two sets share nothing).
  * request->features/labels are the queries. nearest holds reference rows. */
@@ -148,14 +149,14 @@ typedef struct sieve_center_result {
   double* centers;   /* optional [class_count * dims]; NaN for an empty class */
 } sieve_center_result;
 
-/* CSI: share of the samples whose nearest class mean is their own class's. order and kind of the request are not
- * used. Two passes over the data; O(rows * classes * dims). */
+/* CSI: share of the samples whose nearest class mean is their own class's. order and kind of the request are
+ * not used. Two passes over the data; O(rows * classes * dims). */
 SIEVE_API sieve_status sieve_center_separation_index(const sieve_separation_request* request,
-                                                     const sieve_run_options* options, sieve_center_result* result,
-                                                     sieve_error* error);
+                                                     const sieve_run_options* options,
+                                                     sieve_center_result* result, sieve_error* error);
 
-/* Smoothness index (linear) for regression: targets [rows, target_dims]. value in [0, 1]. Queries whose farthest
- * and nearest targets are equally far count as 1. */
+/* Smoothness index (linear) for regression: targets [rows, target_dims]. value in [0, 1]. Queries whose
+ * farthest and nearest targets are equally far count as 1. */
 SIEVE_API sieve_status sieve_smoothness_index(sieve_matrix features, sieve_matrix targets,
                                               const sieve_run_options* options, double* value,
                                               sieve_error* error);
@@ -178,12 +179,13 @@ SIEVE_API sieve_status sieve_subset_separation(const sieve_separation_request* r
                                                sieve_error* error);
 
 typedef enum sieve_selection_strategy {
-  SIEVE_SELECTION_GREEDY = 0, /* "si": add the filter that makes the joint index highest; ties to the lowest id */
-  SIEVE_SELECTION_RANK = 1    /* "si-rank": by single-filter index, descending; ties to the lowest id */
+  SIEVE_SELECTION_GREEDY = 0, /* "si": add the filter that makes the joint index highest; ties: lowest id */
+  SIEVE_SELECTION_RANK = 1    /* "si-rank": by single-filter index, descending; ties: lowest id */
 } sieve_selection_strategy;
 
-/* order: [filters], best first; curve: [filters], joint index of the first k+1 filters of `order`. Exact at every
- * step. limit: stop after that many filters (0: all); the rest of `order` is then -1 and of `curve` NaN. */
+/* order: [filters], best first; curve: [filters], joint index of the first k+1 filters of `order`. Exact at
+ * every step. limit: stop after that many filters (0: all); the rest of `order` is then -1 and of `curve`
+ * NaN. */
 SIEVE_API sieve_status sieve_select_filters(const sieve_separation_request* request, size_t filters,
                                             int32_t strategy, int32_t index_kind, size_t limit,
                                             const sieve_run_options* options, int32_t* order, double* curve,
@@ -195,13 +197,14 @@ SIEVE_API sieve_status sieve_select_filters(const sieve_separation_request* requ
 typedef struct sieve_patch_geometry {
   int64_t channels, height, width; /* of the input of ONE group, NCHW */
   int64_t kernel_height, kernel_width, stride_height, stride_width, dilation_height, dilation_width;
-  int64_t pad_top, pad_left;       /* zeros before; those after follow from the output size */
+  int64_t pad_top, pad_left;                    /* zeros before; those after follow from the output size */
   int64_t output_height, output_width, outputs; /* of the same group */
 } sieve_patch_geometry;
 
-/* Running moments of regressors x (d = channels*kernel_height*kernel_width values of a patch, then a constant 1)
- * and targets y (m = outputs). Float32 data, float64 sums. All caller-owned, zeroed by the caller before the
- * first batch: gram [(d+1)*(d+1)] full symmetric, cross [(d+1)*m], target_square [m] (sum of y squared). */
+/* Running moments of regressors x (d = channels*kernel_height*kernel_width values of a patch, then a
+ * constant 1) and targets y (m = outputs). Float32 data, float64 sums. All caller-owned, zeroed by the caller
+ * before the first batch: gram [(d+1)*(d+1)] full symmetric, cross [(d+1)*m], target_square [m] (sum of y
+ * squared). */
 typedef struct sieve_moments {
   double* gram;
   double* cross;
@@ -209,37 +212,41 @@ typedef struct sieve_moments {
   int64_t count; /* patches so far */
 } sieve_moments;
 
-/* Adds `samples` images: input element (n, c, h, w) is input[n*input_sample_stride + (c*height + h)*width + w],
- * target (n, m, h, w) is target[n*target_sample_stride + (m*output_height + h)*output_width + w].
- * A sample with NaN or an infinity is refused (error.row) and nothing is added. The sums are the same bits for any
- * number of threads. O(patches * d * (d/2 + m)). */
+/* Adds `samples` images: input element (n, c, h, w) is
+ *   input[n*input_sample_stride + (c*height + h)*width + w],
+ * target (n, m, h, w) is
+ *   target[n*target_sample_stride + (m*output_height + h)*output_width + w].
+ * A sample with NaN or an infinity is refused (error.row) and nothing is added. The sums are the same bits
+ * for any number of threads. O(patches * d * (d/2 + m)). */
 SIEVE_API sieve_status sieve_moments_accumulate(const float* input, size_t input_sample_stride,
-                                                const float* target, size_t target_sample_stride, size_t samples,
-                                                const sieve_patch_geometry* geometry,
+                                                const float* target, size_t target_sample_stride,
+                                                size_t samples, const sieve_patch_geometry* geometry,
                                                 const sieve_run_options* options, sieve_moments* moments,
                                                 sieve_error* error);
 
 /* Minimises ||X w - Y||^2 + ridge * mean(diag(gram)) * ||w - prior||^2 over the regressors in `active`
- * (indices into d+1, ascending; the last of all regressors is the constant: never penalised, not in that mean). A
- * regressor that the others determine (a dead channel, a copy) keeps its prior where ridge is 0. prior: optional [active_count * outputs], else 0.
- * weights: [active_count * outputs]. residual: optional [outputs], the sum of squared residuals on the data in the
- * moments. Cholesky in float64, O(active^3 / 3). */
+ * (indices into d+1, ascending; the last of all regressors is the constant: never penalised, not in that
+ * mean). A regressor that the others determine (a dead channel, a copy) keeps its prior where ridge is 0.
+ * prior: optional [active_count * outputs], else 0. weights: [active_count * outputs].
+ * residual: optional [outputs], the sum of squared residuals on the data in the moments.
+ * Cholesky in float64, O(active^3 / 3). */
 SIEVE_API sieve_status sieve_ridge_solve(const double* gram, const double* cross, const double* target_square,
                                          size_t regressors, size_t outputs, const int64_t* active,
                                          size_t active_count, double ridge, const double* prior,
                                          const sieve_run_options* options, double* weights, double* residual,
                                          sieve_error* error);
 
-/* Sum of squared residuals of GIVEN weights [regressors * outputs] on the data in the moments: what a fit on other
- * data, or the weights a layer already has, leave unexplained here. residual: [outputs]. O(regressors^2 * outputs). */
-SIEVE_API sieve_status sieve_moments_residual(const double* gram, const double* cross, const double* target_square,
-                                              size_t regressors, size_t outputs, const double* weights,
-                                              const sieve_run_options* options, double* residual,
-                                              sieve_error* error);
+/* Sum of squared residuals of GIVEN weights [regressors * outputs] on the data in the moments: what a fit on
+ * other data, or the weights a layer already has, leave unexplained here.
+ * residual: [outputs]. O(regressors^2 * outputs). */
+SIEVE_API sieve_status sieve_moments_residual(const double* gram, const double* cross,
+                                              const double* target_square, size_t regressors, size_t outputs,
+                                              const double* weights, const sieve_run_options* options,
+                                              double* residual, sieve_error* error);
 
 /* One least-squares problem that shares its channels with others: unit u owns the regressors listed in
- * members[offsets[u]] .. members[offsets[u+1]-1]; regressors of no unit (the constant, other groups' channels)
- * always stay. */
+ * members[offsets[u]] .. members[offsets[u+1]-1]; regressors of no unit (the constant, other groups'
+ * channels) always stay. */
 typedef struct sieve_elimination_problem {
   const double* gram;          /* [regressors * regressors] */
   const double* cross;         /* [regressors * outputs] */
@@ -251,10 +258,11 @@ typedef struct sieve_elimination_problem {
 } sieve_elimination_problem;
 
 /* Structured optimal brain surgeon: eliminates, one at a time, the unit whose removal, all remaining weights
- * re-fitted, raises the sum over the problems of residual / total target variance least (ties to the lowest id).
- * order: [units], first removed first. error_after: [units], that sum after each removal (the last: all removed).
- * Residuals are penalised as in sieve_ridge_solve without prior, ridge at least 1e-8, so they are exact for singular
- * moments too. A problem whose targets do not vary counts nothing. O(units * regressors^2 * unit size) a problem. */
+ * re-fitted, raises the sum over the problems of residual / total target variance least (ties to the lowest
+ * id). order: [units], first removed first. error_after: [units], that sum after each removal (the last: all
+ * removed). Residuals are penalised as in sieve_ridge_solve without prior, ridge at least 1e-8, so they are
+ * exact for singular moments too. A problem whose targets do not vary counts nothing.
+ * O(units * regressors^2 * unit size) a problem. */
 SIEVE_API sieve_status sieve_eliminate_units(const sieve_elimination_problem* problems, size_t problem_count,
                                              size_t units, double ridge, const sieve_run_options* options,
                                              int32_t* order, double* error_after, sieve_error* error);

@@ -1,0 +1,138 @@
+// The checks that take minutes, one after the other, with a summary: `npm run test:full`. Names of steps as arguments
+// run these steps only. Builds go to build-<step>/ and are kept, so that a second run compiles only what changed.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import { root } from './native/stamp.mjs';
+
+const THREADS = String(os.availableParallelism());
+const FORMATTED = ['native', 'test/native', 'test/bench'];
+
+/** Why a step can not run on this machine. Anything else that goes wrong is a failure. */
+class NotRun extends Error {}
+class Failed extends Error {}
+
+function run(command, args, { env = {} } = {}) {
+  const { status, signal, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...env },
+  });
+  if (error !== undefined) throw new Failed(`${command}: ${error.message}`);
+  if (status !== 0) throw new Failed(`${command} ${args[0]} ended with ${signal ?? `exit code ${status}`}`);
+}
+
+function isInstalled(command) {
+  return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
+}
+
+const resolve = createRequire(import.meta.url).resolve;
+
+function jestFull() {
+  run(process.execPath, [resolve('jest/bin/jest'), '--selectProjects', 'full', '--ci']);
+}
+
+function gyp() {
+  run(process.execPath, [path.join(root, 'scripts', 'test-gyp.mjs')]);
+}
+
+/** Configures, builds and runs the native tests in a folder of their own. */
+function nativeTests(name, { buildType, settings = [], compiler, env, launcher = [] }) {
+  const folder = path.join(root, `build-${name}`);
+  const configure = [
+    ...['-S', root, '-B', folder, `-DCMAKE_BUILD_TYPE=${buildType}`],
+    ...['-DSIEVE_BUILD_NODE=OFF', '-DSIEVE_BUILD_TESTS=ON', '-DSIEVE_WARNINGS_AS_ERRORS=ON', ...settings],
+  ];
+  run('cmake', configure, { env: compiler });
+  run('cmake', ['--build', folder, '--config', buildType, '--parallel', THREADS]);
+  const ctest = ['ctest', '--test-dir', folder, '-C', buildType, '--output-on-failure', '--timeout', '1200'];
+  const [command, ...args] = [...launcher, ...ctest];
+  // The tests are threaded themselves: one after the other.
+  run(command, args, { env });
+}
+
+function clang() {
+  if (!isInstalled('clang++') || !isInstalled('clang')) throw new NotRun('clang is not installed');
+  nativeTests('clang', { buildType: 'Release', compiler: { CC: 'clang', CXX: 'clang++' } });
+}
+
+function sanitized(name, sanitizers, env) {
+  const launcher = sanitizerLauncher(sanitizers);
+  const settings = [`-DSIEVE_SANITIZE=${sanitizers}`];
+  nativeTests(name, { buildType: 'RelWithDebInfo', settings, env, launcher });
+}
+
+/** What has to stand before a program with these sanitizers, found by building and running the smallest one. */
+function sanitizerLauncher(sanitizers) {
+  if (process.platform === 'win32') throw new NotRun('sanitizers are used with GCC and Clang only');
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'onnx-sieve-sanitizer-'));
+  try {
+    const source = path.join(folder, 'smallest.cc');
+    const program = path.join(folder, 'smallest');
+    writeFileSync(source, 'int main() { return 0; }\n');
+    const compiler = process.env.CXX ?? 'c++';
+    const flags = sanitizers.split(',').map((sanitizer) => `-fsanitize=${sanitizer}`);
+    const compiled = spawnSync(compiler, [...flags, source, '-o', program], { encoding: 'utf8' });
+    if (compiled.status !== 0) throw new NotRun(`${compiler} can not link -fsanitize=${sanitizers}`);
+    // Older thread sanitizers refuse kernels that randomise addresses strongly; `setarch -R` turns that off.
+    for (const launcher of [[], ['setarch', '-R']]) {
+      const [command, ...args] = [...launcher, program];
+      if (spawnSync(command, args, { stdio: 'ignore' }).status === 0) return launcher;
+    }
+    throw new NotRun(`a program with -fsanitize=${sanitizers} does not run on this system`);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function clangFormat() {
+  if (!isInstalled('clang-format')) throw new NotRun('clang-format is not installed');
+  const files = FORMATTED.flatMap((folder) =>
+    readdirSync(path.join(root, folder), { recursive: true })
+      .filter((name) => /\.(c|cc|h|cu|cuh)$/.test(name))
+      .map((name) => path.join(folder, name)),
+  );
+  run('clang-format', ['--dry-run', '-Werror', ...files]);
+}
+
+const STEPS = {
+  jest: jestFull,
+  native: () => nativeTests('native', { buildType: 'Release' }),
+  clang,
+  asan: () => sanitized('asan', 'address,undefined', { UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1' }),
+  tsan: () => sanitized('tsan', 'thread', { TSAN_OPTIONS: 'halt_on_error=1' }),
+  gyp,
+  'clang-format': clangFormat,
+};
+
+function runStep(name) {
+  console.log(`\n== ${name}`);
+  const started = performance.now();
+  const finished = (outcome, reason = '') => ({ name, outcome, reason, seconds: (performance.now() - started) / 1000 });
+  try {
+    STEPS[name]();
+    return finished('passed');
+  } catch (error) {
+    if (error instanceof NotRun) return finished('not run', error.message);
+    return finished('failed', error instanceof Failed ? error.message : error.stack);
+  }
+}
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !(name in STEPS));
+if (unknown.length > 0) {
+  console.error(`Expected steps among ${Object.keys(STEPS).join(', ')} but received "${unknown.join(' ')}"`);
+  process.exit(2);
+}
+const results = (asked.length > 0 ? asked : Object.keys(STEPS)).map(runStep);
+
+console.log('\n== summary');
+for (const { name, outcome, seconds, reason } of results) {
+  console.log(`${name.padEnd(14)}${outcome.padEnd(9)}${seconds.toFixed(0).padStart(5)} s  ${reason}`.trimEnd());
+}
+const count = (outcome) => results.filter((result) => result.outcome === outcome).length;
+const notRun = count('not run');
+console.log(`${count('passed')} passed, ${count('failed')} failed${notRun > 0 ? `, ${notRun} not run` : ''}`);
+process.exitCode = count('failed') > 0 ? 1 : 0;
