@@ -114,30 +114,35 @@ export async function runDemo(options: DemoOptions = {}): Promise<DemoResult> {
   };
 }
 
-/** The same widths and the same recovery, with channels chosen by plainer rankings. */
+/**
+ * The same widths and the same recovery, with channels chosen by plainer rankings. They run side by side, because the
+ * steps of one alone do not keep two cores busy.
+ */
 async function compareRivals(network: string, task: CompressOptions, compression: CompressResult): Promise<DemoRow[]> {
   const { onProgress, onMessage } = task;
-  const runtime = readRuntime({ ...task, onProgress: undefined, onMessage: undefined });
-  const prepared = await prepareCompression(network, task, runtime);
+  onMessage?.(`For comparison: the same widths and recovery with the criteria ${RIVALS.join(' and ')}`);
+  const quiet = readRuntime({ ...task, onProgress: undefined, onMessage: undefined });
+  const prepared = await prepareCompression(network, task, quiet);
   const { original, calibration } = prepared;
   const counts = new Map(compression.groups.map(({ id, kept }) => [id, kept]));
+  const { macs, parameters } = compression.after;
+  const done = RIVALS.map(() => 0);
 
-  const rows: DemoRow[] = [];
-  for (const criterion of RIVALS) {
-    onMessage?.(`For comparison: the same widths and recovery with the criterion ${criterion}`);
-    const control = {
-      ...runtime,
-      onProgress:
-        onProgress && (({ fraction }: ProgressEvent) => onProgress({ stage: `compare ${criterion}`, fraction })),
-    };
-    const inputs = { original, current: original, samples: calibration, runtime };
-    const rankings = await rankGroups(prunableGroups(prepared), criterion, inputs);
-    const method = { criterion, recover: 'refit' } as const;
-    const { stages, top1 } = await attempt({ ...prepared, runtime: control }, rankings, counts, method);
-    const { macs, parameters } = compression.after;
-    rows.push({ criterion, macs, parameters, top1BeforeRecovery: cutTop1(stages), top1 });
-  }
-  return rows;
+  return Promise.all(
+    RIVALS.map(async (criterion, position): Promise<DemoRow> => {
+      const report = ({ stage, fraction }: ProgressEvent): void => {
+        if (stage !== 'cut and re-fit') return;
+        done[position] = fraction;
+        onProgress?.({ stage: 'compare', fraction: done.reduce((sum, value) => sum + value) / done.length });
+      };
+      const inputs = { original, current: original, samples: calibration, runtime: quiet };
+      const rankings = await rankGroups(prunableGroups(prepared), criterion, inputs);
+      const runtime = { ...quiet, onProgress: report };
+      const method = { criterion, recover: 'refit' } as const;
+      const { stages, top1 } = await attempt({ ...prepared, runtime }, rankings, counts, method);
+      return { criterion, macs, parameters, top1BeforeRecovery: cutTop1(stages), top1 };
+    }),
+  );
 }
 
 function rowOf({ criterion, after, stages }: CompressResult): DemoRow {
