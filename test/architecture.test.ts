@@ -12,7 +12,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['compress'],
   ['report', 'recovery', 'activations', 'separation', 'onnx'],
   ['binding'],
-  ['random.ts', 'files.ts'],
+  ['random.ts', 'files.ts', 'packageRoot.ts'],
   ['errors.ts', 'types.ts'],
 ];
 

@@ -1,9 +1,10 @@
-import { constants, existsSync, readFileSync } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expected, SieveError, throwIfAborted } from '../errors';
+import { packageRoot } from '../packageRoot';
 import type { Device, DeviceChoice, ModelBytes } from '../types';
 import { blamesModel, modelError, oneLine } from './sessionErrors';
 import type {
@@ -287,25 +288,9 @@ function startWorker(): WorkerConnection {
 
 /** The worker's file lies in dist/, whether this module runs from dist/ or from src/. */
 function workerPath(): string {
-  const file = join(packageFolder(), 'dist', 'session-worker.cjs');
+  const file = join(packageRoot().folder, 'dist', 'session-worker.cjs');
   if (existsSync(file)) return file;
   throw expected('ERR_RUNTIME', 'a built package', 'the session worker', `no file at ${file}`, {
     remedy: 'Run `npm run build`, or install the package anew.',
   });
-}
-
-function packageFolder(): string {
-  for (let folder = __dirname; ; folder = dirname(folder)) {
-    if (isOwnPackage(join(folder, 'package.json'))) return folder;
-    if (dirname(folder) === folder) {
-      throw expected('ERR_RUNTIME', 'the folder of the package onnx-sieve', 'the session worker', __dirname, {
-        remedy: 'Leave onnx-sieve out of the bundle: mark it as external.',
-      });
-    }
-  }
-}
-
-function isOwnPackage(file: string): boolean {
-  if (!existsSync(file)) return false;
-  return (JSON.parse(readFileSync(file, 'utf8')) as { name?: unknown }).name === 'onnx-sieve';
 }

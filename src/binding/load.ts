@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { SieveError } from '../errors';
+import { PACKAGE_NAME, packageRoot } from '../packageRoot';
 import type { NativeAddon } from './addon';
 
-const PACKAGE_NAME = 'onnx-sieve';
 const FILE_NAME = 'onnx_sieve.node';
 
 // Bundles for both module systems have __filename: tsup's shims give it to ESM.
@@ -25,27 +25,12 @@ export function loadAddon(): NativeAddon {
 function candidates(): readonly string[] {
   const override = process.env.ONNX_SIEVE_ADDON;
   if (override !== undefined && override !== '') return [path.resolve(override)];
-  const root = packageRoot();
+  const root = packageRoot().folder;
   return [
     path.join(root, 'build', 'Release', FILE_NAME),
     path.join(root, 'build', 'Debug', FILE_NAME),
     path.join(root, 'prebuilds', `${process.platform}-${process.arch}`, FILE_NAME),
   ];
-}
-
-/** The folder of this package's package.json, from src, dist or wherever a bundle lies inside the package. */
-function packageRoot(): string {
-  for (let folder = __dirname; ; folder = path.dirname(folder)) {
-    const file = path.join(folder, 'package.json');
-    if (existsSync(file) && (requireFromHere(file) as { name?: unknown }).name === PACKAGE_NAME) return folder;
-    if (folder === path.dirname(folder)) {
-      throw new SieveError(
-        'ERR_NATIVE_MISSING',
-        `Expected the package.json of ${PACKAGE_NAME} above "${__dirname}" but found none`,
-        { remedy: `Keep ${PACKAGE_NAME} out of your bundle (mark it as external), or set ONNX_SIEVE_ADDON.` },
-      );
-    }
-  }
 }
 
 function loadFirst(files: readonly string[]): NativeAddon {

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { SieveError } from '../errors';
-import { packageVersion } from '../report/environment';
+import { packageRoot } from '../packageRoot';
 import { analyzeVerb } from './commands/analyze';
 import { benchVerb } from './commands/bench';
 import { compressVerb } from './commands/compress';
@@ -27,7 +27,7 @@ export function parseCommandLine(args: readonly string[]): Parsed {
   let printed = '';
   const program = new Command('onnx-sieve')
     .description('Makes CNN classifiers smaller and faster from their .onnx file alone, with the Separation Index.')
-    .version(packageVersion(), '-V, --version', 'show the version')
+    .version(packageRoot().version, '-V, --version', 'show the version')
     .helpOption('-h, --help', 'show this help')
     .helpCommand('help [verb]', 'show the help of a verb')
     .usage('<verb> [options]')

@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { expected, throwIfAborted } from '../errors';
+import { join, resolve } from 'node:path';
+import { throwIfAborted } from '../errors';
 import { writeFileAtomic } from '../files';
+import { packageRoot } from '../packageRoot';
 import type { ProgressEvent } from '../types';
 import type { CommonOptions, CompressOptions, CompressResult } from './api';
 import { attempt } from './attempt';
@@ -40,7 +40,7 @@ export interface DemoResult {
   readonly seconds: number;
 }
 
-const CALIBRATION_SAMPLES = 2000;
+const CALIBRATION_SAMPLES = 1000;
 /** Rendered with them: what a recovery stage is kept or undone on. */
 const SELECTION_SAMPLES = 500;
 const TEST_SAMPLES = 2000;
@@ -156,13 +156,5 @@ function cutTop1(stages: CompressResult['stages']): number {
 
 /** assets/ lies beside dist/ in the package and beside src/ in a checkout. */
 function shippedNetwork(): string {
-  const name = join('assets', 'demo', 'resnet14_shapes.onnx');
-  for (let folder = __dirname; ; folder = dirname(folder)) {
-    if (existsSync(join(folder, name))) return join(folder, name);
-    if (folder === dirname(folder)) {
-      throw expected('ERR_RUNTIME', name, 'the demo', `no such file above ${__dirname}`, {
-        remedy: 'Install the package anew, and leave it out of your bundle.',
-      });
-    }
-  }
+  return join(packageRoot().folder, 'assets', 'demo', 'resnet14_shapes.onnx');
 }

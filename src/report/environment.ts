@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { packageRoot } from '../packageRoot';
 
 /** Where a measurement was made: enough to judge whether two of them may be compared. */
 export interface EnvironmentDescription {
@@ -24,18 +25,9 @@ export function describeEnvironment(): EnvironmentDescription {
     memoryBytes: totalmem(),
     platform: `${platform()} ${release()} ${arch()}`,
     node: process.versions.node,
-    version: packageVersion(),
+    version: packageRoot().version,
     onnxruntime: installedVersion('onnxruntime-node'),
   };
-}
-
-/** The version in this package's own package.json, the nearest one above this file with its name. */
-export function packageVersion(): string {
-  for (let folder = dirname(__filename); ; folder = dirname(folder)) {
-    const manifest = readManifest(join(folder, 'package.json'));
-    if (manifest?.name === 'onnx-sieve') return manifest.version;
-    if (dirname(folder) === folder) return 'unknown';
-  }
 }
 
 function installedVersion(name: string): string | undefined {
