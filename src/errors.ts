@@ -76,8 +76,10 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 function describe(value: unknown): string {
   if (typeof value === 'string') return `"${value}"`;
   if (value === undefined) return 'nothing';
-  if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${(value as { length?: number }).length ?? value.byteLength})`;
+  if (ArrayBuffer.isView(value))
+    return `${value.constructor.name}(${(value as { length?: number }).length ?? value.byteLength})`;
   if (Array.isArray(value)) return `[${value.slice(0, 8).map(String).join(', ')}${value.length > 8 ? ', …' : ''}]`;
   if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'an object';
-  return String(value);
+  if (typeof value === 'function') return 'a function';
+  return String(value as number | bigint | boolean | symbol | null);
 }
