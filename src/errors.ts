@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 /**
  * Every error the package throws on purpose. `code` is stable and may be scripted against; the exit code of
  * the command line follows from its category.
@@ -80,6 +82,5 @@ function describe(value: unknown): string {
     return `${value.constructor.name}(${(value as { length?: number }).length ?? value.byteLength})`;
   if (Array.isArray(value)) return `[${value.slice(0, 8).map(String).join(', ')}${value.length > 8 ? ', …' : ''}]`;
   if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'an object';
-  if (typeof value === 'function') return 'a function';
-  return String(value as number | bigint | boolean | symbol | null);
+  return inspect(value);
 }
