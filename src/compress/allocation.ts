@@ -45,14 +45,17 @@ export function countWithin(group: GroupCurve, tolerance: number): number {
   return roundUp(group, kept);
 }
 
+/** Whether a set of counts is within the budget. Must be monotone: fewer channels never cost more. */
+export type Meets = (counts: Counts) => Promise<boolean>;
+
 /**
  * Finds the least tolerance that meets the budget, then takes back what it overshot: of the groups that shrink at
- * that last step, only as many as are needed do, in the order of the deficit they reach.
+ * that last step, only as many as are needed do, in the order of the deficit they reach, and the last of them only as
+ * far as is needed.
  *
- * @param meets whether a set of counts is within the budget; must be monotone (fewer channels never cost more)
  * @returns `met: false` with every group at its floor where no tolerance is enough
  */
-export function allocate(groups: readonly GroupCurve[], meets: (counts: Counts) => boolean): Allocation {
+export async function allocate(groups: readonly GroupCurve[], meets: Meets): Promise<Allocation> {
   const tolerances = distinctDeficits(groups);
   const at = (index: number): Counts => {
     const tolerance = index < 0 ? -Infinity : tolerances[index];
@@ -61,41 +64,53 @@ export function allocate(groups: readonly GroupCurve[], meets: (counts: Counts) 
     );
   };
   const last = tolerances.length - 1;
-  if (meets(at(-1))) return { counts: at(-1), tolerance: 0, met: true };
-  if (last < 0 || !meets(at(last))) return { counts: at(last), tolerance: tolerances[last] ?? 0, met: false };
+  if (await meets(at(-1))) return { counts: at(-1), tolerance: 0, met: true };
+  if (last < 0 || !(await meets(at(last)))) return { counts: at(last), tolerance: tolerances[last] ?? 0, met: false };
 
-  let failing = -1;
-  let passing = last;
-  while (passing - failing > 1) {
-    const middle = (passing + failing) >> 1;
-    if (meets(at(middle))) passing = middle;
-    else failing = middle;
-  }
-  return { counts: refine(groups, at(failing), at(passing), meets), tolerance: tolerances[passing] ?? 0, met: true };
+  const passing = await firstPassing(-1, last, (index) => meets(at(index)));
+  const counts = await refine(groups, at(passing - 1), at(passing), meets);
+  return { counts, tolerance: tolerances[passing] ?? 0, met: true };
 }
 
-function refine(
-  groups: readonly GroupCurve[],
-  wide: Counts,
-  narrow: Counts,
-  meets: (counts: Counts) => boolean,
-): Counts {
+/** The first number above `failing` that passes, where all above one that passes do; `passing` is known to. */
+async function firstPassing(
+  failing: number,
+  passing: number,
+  passes: (value: number) => Promise<boolean>,
+): Promise<number> {
+  let [below, found] = [failing, passing];
+  while (found - below > 1) {
+    const middle = (found + below) >> 1;
+    if (await passes(middle)) found = middle;
+    else below = middle;
+  }
+  return found;
+}
+
+async function refine(groups: readonly GroupCurve[], wide: Counts, narrow: Counts, meets: Meets): Promise<Counts> {
+  const countOf = (counts: Counts, { id, size }: GroupCurve): number => counts.get(id) ?? size;
   const shrinking = groups
-    .filter((group) => narrow.get(group.id) !== wide.get(group.id))
+    .filter((group) => countOf(narrow, group) !== countOf(wide, group))
     .sort((a, b) => deficitAt(a, narrow) - deficitAt(b, narrow));
-  let enough = shrinking.length;
-  let short = 0;
-  const shrunk = (howMany: number): Counts => {
+  const shrunk = (howMany: number): Map<string, number> => {
     const counts = new Map(wide);
-    for (const group of shrinking.slice(0, howMany)) counts.set(group.id, narrow.get(group.id) ?? group.size);
+    for (const group of shrinking.slice(0, howMany)) counts.set(group.id, countOf(narrow, group));
     return counts;
   };
-  while (enough - short > 1) {
-    const middle = (enough + short) >> 1;
-    if (meets(shrunk(middle))) enough = middle;
-    else short = middle;
-  }
-  return shrunk(enough);
+  const enough = await firstPassing(0, shrinking.length, (howMany) => meets(shrunk(howMany)));
+  const last = shrinking[enough - 1];
+  if (last === undefined) return shrunk(enough);
+
+  const between = countsBetween(last, countOf(narrow, last), countOf(wide, last));
+  const withLast = (step: number): Counts => shrunk(enough).set(last.id, between[step] ?? countOf(narrow, last));
+  return withLast(await firstPassing(0, between.length - 1, (step) => meets(withLast(step))));
+}
+
+/** Every count that rounding allows, from the widest down to the narrowest. */
+function countsBetween(group: GroupCurve, narrowest: number, widest: number): number[] {
+  const counts = new Set<number>();
+  for (let kept = widest; kept >= narrowest; kept--) counts.add(roundUp(group, kept));
+  return [...counts];
 }
 
 function deficitAt(group: GroupCurve, counts: Counts): number {

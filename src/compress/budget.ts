@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+import { throwIfAborted } from '../errors';
 import type { ChannelGroup } from '../onnx/channels/types';
 import { measureCost } from '../onnx/cost';
 import { cutChannels } from '../onnx/passes/cutChannels';
@@ -11,6 +13,7 @@ import {
   type Allocation,
   type Counts,
   type GroupCurve,
+  type Meets,
 } from './allocation';
 import { maskFor, removedSlots } from './groups';
 import type { Budget } from './options';
@@ -52,13 +55,18 @@ export interface Widths {
  * `curve` weighs all groups by what they lose. `uniform` knows nothing of that, so it leaves residual streams and other
  * channels that many layers share alone as long as the groups between one layer and the next are enough.
  */
-export function allocateWithin(
+export async function allocateWithin(
   compression: Compression,
   rankings: ReadonlyMap<string, Ranking>,
   { allocation, multiple }: Widths,
   limits: CostLimits,
-): Allocation {
-  const meets = (counts: Counts): boolean => isWithin(costOf(compression, rankings, counts), limits);
+): Promise<Allocation> {
+  const meets: Meets = async (counts) => {
+    // Each cost is a cut of the whole graph: a breath for the event loop between two of them.
+    await setImmediate();
+    throwIfAborted(compression.runtime.signal);
+    return isWithin(costOf(compression, rankings, counts), limits);
+  };
   const curveOf = (group: ChannelGroup): GroupCurve => {
     const { size, id } = group;
     const deficit = allocation === 'curve' ? rankings.get(id)?.deficit : undefined;
@@ -73,7 +81,7 @@ export function allocateWithin(
   const groups = prunableGroups(compression);
   if (allocation === 'uniform') {
     const inner = groups.filter(({ producers, consumers }) => producers.length === 1 && consumers.length === 1);
-    const attempt = allocate(inner.map(curveOf), meets);
+    const attempt = await allocate(inner.map(curveOf), meets);
     if (attempt.met) return attempt;
   }
   return allocate(groups.map(curveOf), meets);

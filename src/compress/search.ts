@@ -7,7 +7,7 @@ import type { Budget } from './options';
 
 /** How the parts of a search are reached; so that the search itself runs nothing. */
 export interface SearchSteps {
-  readonly allocate: (limits: CostLimits) => Allocation;
+  readonly allocate: (limits: CostLimits) => Promise<Allocation>;
   readonly cost: (allocation: Allocation) => ModelCost;
   readonly attempt: (allocation: Allocation) => Promise<Attempt>;
   readonly signal?: AbortSignal;
@@ -81,7 +81,7 @@ export async function search(
 }
 
 async function meetSize(limits: CostLimits, before: ModelCost, steps: SearchSteps): Promise<Found> {
-  const allocation = steps.allocate(limits);
+  const allocation = await steps.allocate(limits);
   const cost = steps.cost(allocation);
   const attempt = await steps.attempt(allocation);
   return { attempt, cost, unmet: allocation.met ? undefined : describeShortfall(cost, before, limits) };

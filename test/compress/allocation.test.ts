@@ -1,4 +1,11 @@
-import { allocate, countWithin, defaultFloor, uniformDeficit, type GroupCurve } from '../../src/compress/allocation';
+import {
+  allocate,
+  countWithin,
+  defaultFloor,
+  uniformDeficit,
+  type GroupCurve,
+  type Meets,
+} from '../../src/compress/allocation';
 
 function group(id: string, size: number, deficit: ArrayLike<number>, multiple = 1): GroupCurve {
   return { id, size, deficit, floor: defaultFloor(size), multiple };
@@ -22,15 +29,21 @@ describe('countWithin', () => {
   });
 });
 
+const never: Meets = () => Promise.resolve(false);
+const atMost =
+  (budget: number): Meets =>
+  (counts) =>
+    Promise.resolve(total(counts) <= budget);
+
 describe('allocate', () => {
-  test('cuts nothing where the budget is met already', () => {
-    const result = allocate([group('a', 8, uniformDeficit(8))], () => true);
+  test('cuts nothing where the budget is met already', async () => {
+    const result = await allocate([group('a', 8, uniformDeficit(8))], () => Promise.resolve(true));
     expect(result).toMatchObject({ met: true, tolerance: 0 });
     expect(result.counts.get('a')).toBe(8);
   });
 
-  test('reports an impossible budget with every group at its floor', () => {
-    const result = allocate([group('a', 16, uniformDeficit(16)), group('b', 64, uniformDeficit(64), 8)], () => false);
+  test('reports an impossible budget with every group at its floor', async () => {
+    const result = await allocate([group('a', 16, uniformDeficit(16)), group('b', 64, uniformDeficit(64), 8)], never);
     expect(result.met).toBe(false);
     expect([...result.counts]).toEqual([
       ['a', 2],
@@ -38,7 +51,7 @@ describe('allocate', () => {
     ]);
   });
 
-  test('cuts where the curve says that it costs least', () => {
+  test('cuts where the curve says that it costs least', async () => {
     const cheap = group(
       'cheap',
       10,
@@ -49,18 +62,41 @@ describe('allocate', () => {
       10,
       Array.from({ length: 11 }, (_, kept) => 10 - kept),
     );
-    const result = allocate([cheap, dear], (counts) => total(counts) <= 14);
+    const result = await allocate([cheap, dear], atMost(14));
     expect(result.counts.get('cheap')).toBe(4);
     expect(result.counts.get('dear')).toBe(10);
   });
 
-  test('does not overshoot where many groups shrink at the same tolerance', () => {
+  test('does not overshoot where many groups shrink at the same tolerance', async () => {
     const groups = Array.from({ length: 10 }, (_, index) => group(`g${index}`, 64, uniformDeficit(64), 8));
-    const result = allocate(groups, (counts) => total(counts) <= 600);
+    const result = await allocate(groups, atMost(600));
     expect(total(result.counts)).toBe(600);
   });
 
-  test('meets every reachable budget, never needlessly by more than one step of one group', () => {
+  test('goes no further down a flat curve than the budget asks', async () => {
+    const flat = group(
+      'flat',
+      16,
+      Array.from({ length: 17 }, (_, kept) => (kept < 3 ? 1 : 0)),
+    );
+    const steep = group(
+      'steep',
+      16,
+      Array.from({ length: 17 }, (_, kept) => 16 - kept),
+    );
+    for (let budget = 19; budget < 32; budget++) {
+      const { counts, met } = await allocate([flat, steep], atMost(budget));
+      expect(met).toBe(true);
+      expect([...counts]).toEqual([
+        ['flat', budget - 16],
+        ['steep', 16],
+      ]);
+    }
+    const rounded = await allocate([{ ...flat, multiple: 4 }], atMost(13));
+    expect(rounded.counts.get('flat')).toBe(12);
+  });
+
+  test('meets every reachable budget, never needlessly by more than one step of one group', async () => {
     const groups = [3, 16, 20, 33, 64, 100].map((size, index) =>
       group(
         `g${index}`,
@@ -69,9 +105,9 @@ describe('allocate', () => {
         size >= 32 ? 8 : 1,
       ),
     );
-    const least = total(allocate(groups, () => false).counts);
+    const least = total((await allocate(groups, never)).counts);
     for (let budget = least; budget <= 236; budget++) {
-      const { counts, met } = allocate(groups, (candidate) => total(candidate) <= budget);
+      const { counts, met } = await allocate(groups, atMost(budget));
       expect(met).toBe(true);
       expect(total(counts)).toBeLessThanOrEqual(budget);
       expect(total(counts)).toBeGreaterThan(budget - 9);

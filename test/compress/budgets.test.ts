@@ -81,7 +81,7 @@ describe('accuracy that may be lost', () => {
     const output = world.at('drop.onnx');
     const result = await run({ maxDrop: 4, recover: 'refit', output, criterion: 'reconstruction' });
     expect(result).not.toHaveProperty('unmet');
-    expect(result.before.top1 - result.after.top1).toBeLessThanOrEqual(0.04);
+    expect(result.before.top1 - result.after.top1).toBeLessThanOrEqual(0.04 + 1e-9);
     expect(result.after.macs).toBeLessThan(0.8 * result.before.macs);
     const model = await expectConsistent(original, result, output, world.validationImages);
     expect(await accuracyOf(model, world.validationImages)).toBeGreaterThan(result.before.top1 - 0.046);
@@ -92,7 +92,7 @@ describe('accuracy that may be lost', () => {
     expect(result.unmet).toMatch(
       /^within 5\.00 points of accuracy only [\d.]+ % of the multiply-accumulates were reached$/,
     );
-    expect(result.before.top1 - result.after.top1).toBeLessThanOrEqual(0.05);
+    expect(result.before.top1 - result.after.top1).toBeLessThanOrEqual(0.05 + 1e-9);
   });
 
   test('leaves a size budget alone that costs less', async () => {

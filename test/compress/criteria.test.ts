@@ -39,7 +39,8 @@ describe.each(CRITERIA)('%s', (criterion) => {
     expect(result.criterion).toBe(criterion);
     expect(result.after.macs).toBeLessThanOrEqual(0.6 * result.before.macs);
     // Which channels stay makes no difference to how many.
-    expect(result.groups.map(({ kept }) => kept)).toEqual([12, 15, 19]);
+    expect(result.groups).toEqual((await run({ criterion: 'random', allocation: 'uniform' })).groups);
+    expect(result.groups.some(({ kept, size }) => kept < size)).toBe(true);
     expect(result).not.toHaveProperty('unmet');
   });
 
@@ -60,11 +61,14 @@ test('the criteria choose different channels', async () => {
   expect(choices.size).toBe(4);
 });
 
-test('a re-fit loses nothing against no recovery, and here it wins much', async () => {
-  for (const criterion of ['random', 'reconstruction'] as const) {
-    const none = await run({ criterion, allocation: 'uniform' });
-    const refit = await run({ criterion, allocation: 'uniform', recover: 'refit' });
-    expect(refit.after.top1).toBeGreaterThan(none.after.top1 + 0.2);
+test('a re-fit loses nothing against no recovery, and wins much after a random choice', async () => {
+  for (const [criterion, win] of [
+    ['random', 0.2],
+    ['reconstruction', 0],
+  ] as const) {
+    const none = await run({ criterion, allocation: 'uniform', flops: 0.35 });
+    const refit = await run({ criterion, allocation: 'uniform', flops: 0.35, recover: 'refit' });
+    expect(refit.after.top1).toBeGreaterThanOrEqual(none.after.top1 + win);
     expect(refit.after).toMatchObject({ macs: none.after.macs, parameters: none.after.parameters });
     expect(none.stages.map(({ name }) => name)).toEqual(['original', 'profile', 'rank', 'filters', 'verification']);
     expect(refit.stages.map(({ name }) => name)).toEqual([

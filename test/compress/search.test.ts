@@ -36,7 +36,7 @@ async function run(asked: Partial<Budget>, { top1, least = 0 }: World): Promise<
       allocate: ({ macs = MACS, parameters = MACS, bytes = Infinity }) => {
         const wanted = Math.floor(Math.min(macs, parameters * 10, bytes / 4));
         const reached = Math.max(wanted, least * MACS);
-        return { counts: new Map(), tolerance: reached, met: reached === wanted };
+        return Promise.resolve({ counts: new Map(), tolerance: reached, met: reached === wanted });
       },
       cost: (allocation) => costOf(macsOf(allocation)),
       attempt: (allocation) => {
@@ -106,7 +106,7 @@ test('where every cut costs too much the gentlest is given, with what it lost', 
 test('it ends between attempts when it is told to', async () => {
   const controller = new AbortController();
   const steps = {
-    allocate: () => ({ counts: new Map<string, number>(), tolerance: 0, met: true }),
+    allocate: () => Promise.resolve({ counts: new Map<string, number>(), tolerance: 0, met: true }),
     cost: () => costOf(900),
     attempt: () => {
       controller.abort();
