@@ -228,6 +228,17 @@ describe('predictions and raw samples', () => {
     await expect(predict({ ...run, dataset: more })).rejects.toMatchObject({ code: 'ERR_DATA_MISMATCH' });
   });
 
+  test('random samples are standard normal to the last one, however many', () => {
+    const samples = randomSamples(input, 1001, 3);
+    expect(samples).toHaveLength(1001 * VALUES);
+    const mean = samples.reduce((sum, value) => sum + value, 0) / samples.length;
+    const square = samples.reduce((sum, value) => sum + value * value, 0) / samples.length;
+    expect(Math.abs(mean)).toBeLessThan(0.02);
+    expect(Math.abs(square - 1)).toBeLessThan(0.03);
+    expect(samples.subarray(-VALUES).every((value) => value !== 0)).toBe(true);
+    expect([...samples.subarray(0, 7 * VALUES)]).toEqual([...randomSamples(input, 7, 3)]);
+  });
+
   test('raw samples run in batches and stay as they are', async () => {
     const samples = randomSamples(input, 7, 42);
     expect([...randomSamples(input, 7, 42)]).toEqual([...samples]);
