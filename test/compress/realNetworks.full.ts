@@ -50,7 +50,7 @@ async function expectSound({ result, output, heldUpMs }: Run, flops: number): Pr
   const { parameters, macs, bytes } = await inspect(output);
   expect(result.after).toMatchObject({ parameters, macs, bytes });
   expect((await readFile(output)).equals(result.model.bytes)).toBe(true);
-  // Alone it is a tenth of that; the other tests of a loaded machine take their share.
+  // Alone it is a quarter of that; other work on a loaded machine takes its share.
   expect(heldUpMs).toBeLessThan(600);
   if (hasPython('onnx')) expect(onnxProblems({ 'compressed.onnx': result.model.bytes })).toEqual({});
 }
