@@ -18,7 +18,16 @@ afterAll(() => world.remove());
 
 function runAnew(options: Partial<CompressOptions>): Promise<CompressResult> {
   const { data, validation } = world;
-  return compress(original, { data, validation, flops: 0.6, recover: 'none', device: 'cpu', threads: 2, batchSize: 16, ...options });
+  return compress(original, {
+    data,
+    validation,
+    flops: 0.6,
+    recover: 'none',
+    device: 'cpu',
+    threads: 2,
+    batchSize: 16,
+    ...options,
+  });
 }
 
 const results = new Map<string, Promise<CompressResult>>();
