@@ -23,6 +23,7 @@ function npm(args: readonly string[], cwd: string): string {
     env: environment,
     encoding: 'utf8',
     shell: onWindows,
+    stdio: 'pipe',
   });
 }
 
