@@ -3,7 +3,7 @@
 
     node scripts/demo/render.mjs train 30000 1 train.bin
     node scripts/demo/render.mjs test 5000 1 test.bin
-    python3 scripts/demo/train.py train.bin test.bin assets/demo/resnet14_shapes.onnx
+    python3 scripts/demo/train.py train.bin test.bin src/assets/demo/resnet14_shapes.onnx
 """
 import argparse
 import time

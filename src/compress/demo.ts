@@ -154,7 +154,7 @@ function cutTop1(stages: CompressResult['stages']): number {
   return stages.find(({ name }) => name === 'filters')?.top1 ?? NaN;
 }
 
-/** assets/ lies beside dist/ in the package and beside src/ in a checkout. */
+/** The package ships src/assets, so the path is the same as in a checkout. */
 function shippedNetwork(): string {
-  return join(packageRoot().folder, 'assets', 'demo', 'resnet14_shapes.onnx');
+  return join(packageRoot().folder, 'src', 'assets', 'demo', 'resnet14_shapes.onnx');
 }

@@ -10,7 +10,7 @@ import { parseModel } from '../../src/onnx/load';
 // Sessions start, and machines are shared.
 jest.setTimeout(120_000);
 
-const NETWORK = resolve(__dirname, '../../assets/demo/resnet14_shapes.onnx');
+const NETWORK = resolve(__dirname, '../../src/assets/demo/resnet14_shapes.onnx');
 
 let folder: string;
 beforeEach(async () => {

@@ -68,10 +68,10 @@ test('the package holds what an installation needs and nothing else', () => {
     'dist/index.d.mts',
     'dist/cli.cjs',
     'dist/session-worker.cjs',
-    'assets/demo/resnet14_shapes.onnx',
+    'src/assets/demo/resnet14_shapes.onnx',
   ];
   expect(needed.filter((path) => !paths.includes(path))).toEqual([]);
-  const allowed = /^(dist|native|assets|scripts\/native)\/|^[^/]+$|^scripts\/install\.mjs$/;
+  const allowed = /^(dist|native|src\/assets|scripts\/native)\/|^[^/]+$|^scripts\/install\.mjs$/;
   expect(paths.filter((path) => !allowed.test(path) || /\.(map|ts\.orig|node|o)$/.test(path))).toEqual([]);
   expect(packed.size).toBeLessThan(2_000_000);
 });
@@ -92,7 +92,7 @@ function writeNoise(file: string): void {
 
 const USE = `
 const require = createRequire(join(process.cwd(), 'package.json'));
-const model = join(dirname(require.resolve('onnx-sieve/package.json')), 'assets/demo/resnet14_shapes.onnx');
+const model = join(dirname(require.resolve('onnx-sieve/package.json')), 'src/assets/demo/resnet14_shapes.onnx');
 async function use() {
   const features = Float32Array.of(0, 1, 10, 11, 20, 21);
   const { si } = await separationIndex(features, Int32Array.of(0, 0, 1, 1, 0, 1), { rows: 6, dims: 1, classes: 2 });
