@@ -11,7 +11,10 @@ import { withSession, type Runtime, type Samples } from './network';
 import type { Classifier } from './open';
 import { selectChannels } from './slotFeatures';
 
-/** More patches than these change the fit little: on ResNet-20 eight times as many change top-1 within its error. */
+/**
+ * So many patches, from at least so many samples, stand for all. ResNet-20 at 70 % of its MACs, top-1 on 5,000 images: 0.845
+ * with half of both numbers, 0.850 with these, 0.850 with all 2,000 samples everywhere (standard error 0.005, one seed).
+ */
 const ENOUGH_PATCHES = 2 ** 19;
 const FEWEST_SAMPLES = 1024;
 
