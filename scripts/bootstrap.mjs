@@ -1,7 +1,7 @@
 // Makes a checkout ready: installs the packages, builds the native addon, builds dist, each only where it is missing
 // or older than what it is made from. `--dependencies-only` stops after the packages.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { areDependenciesInstalled } from './dependencies.mjs';
 import { withLock } from './lock.mjs';
@@ -9,7 +9,8 @@ import { fingerprint, readStamp, root, writeStamp } from './native/stamp.mjs';
 
 const MINIMUM_NODE = 20;
 const DIST_INPUTS = ['src', 'tsup.config.ts', 'tsconfig.json', 'package.json'];
-const DIST_OUTPUTS = ['index.cjs', 'index.mjs', 'index.d.ts', 'index.d.mts', 'cli.cjs'];
+const DIST_OUTPUTS = ['index.cjs', 'index.mjs', 'index.d.ts', 'index.d.mts', 'cli.cjs', 'session-worker.cjs'];
+const dist = path.join(root, 'dist');
 
 /** A failure whose message says all; it needs no stack. */
 class Failure extends Error {}
@@ -32,16 +33,22 @@ function installDependencies() {
 }
 
 function isDistFresh() {
-  const isComplete = DIST_OUTPUTS.every((name) => existsSync(path.join(root, 'dist', name)));
+  const isComplete = DIST_OUTPUTS.every((name) => existsSync(path.join(dist, name)));
   return isComplete && readStamp('dist') === fingerprint(DIST_INPUTS);
 }
 
 function buildDist() {
   console.log('Building dist (tsup)');
   const before = fingerprint(DIST_INPUTS);
+  const started = Date.now() - 1000; // file systems may round times down
   const tsup = path.join(root, 'node_modules', 'tsup', 'dist', 'cli-default.js');
   const result = spawnSync(process.execPath, [tsup], { cwd: root, encoding: 'utf8', maxBuffer: 1 << 28 });
   if (result.status !== 0) throw new Failure(`${result.stdout}${result.stderr}\ntsup failed; its message is above`);
+  // What an earlier state of the sources left behind would be packed with the rest.
+  for (const name of readdirSync(dist)) {
+    const file = path.join(dist, name);
+    if (statSync(file).mtimeMs < started) rmSync(file, { recursive: true });
+  }
   writeStamp('dist', before);
 }
 
