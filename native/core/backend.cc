@@ -23,11 +23,21 @@ struct BackendName {
 constexpr BackendName kNames[] = {{SIEVE_BACKEND_AUTO, "auto"},
                                   {SIEVE_BACKEND_SERIAL, "serial"},
                                   {SIEVE_BACKEND_AVX2, "avx2"},
-                                  {SIEVE_BACKEND_AVX512, "avx512"}};
+                                  {SIEVE_BACKEND_AVX512, "avx512"},
+                                  {SIEVE_BACKEND_AVX512_BF16, "avx512-bf16"},
+                                  {SIEVE_BACKEND_AMX_BF16, "amx-bf16"},
+                                  {SIEVE_BACKEND_AMX_FP16, "amx-fp16"},
+                                  {SIEVE_BACKEND_NEON, "neon"}};
+
+// Best first.
+constexpr sieve_backend kBySpeed[] = {SIEVE_BACKEND_AMX_FP16,    SIEVE_BACKEND_AMX_BF16,
+                                      SIEVE_BACKEND_AVX512_BF16, SIEVE_BACKEND_AVX512,
+                                      SIEVE_BACKEND_AVX2,        SIEVE_BACKEND_NEON};
 
 sieve_backend fastest() {
-  if (backend_available(SIEVE_BACKEND_AVX512)) return SIEVE_BACKEND_AVX512;
-  if (backend_available(SIEVE_BACKEND_AVX2)) return SIEVE_BACKEND_AVX2;
+  for (const sieve_backend backend : kBySpeed) {
+    if (backend_available(backend)) return backend;
+  }
   return SIEVE_BACKEND_SERIAL;
 }
 
@@ -37,8 +47,10 @@ sieve_backend from_environment() {
   for (const BackendName& entry : kNames) {
     if (std::strcmp(entry.name, wanted) == 0) return entry.backend;
   }
-  expected(SIEVE_STATUS_UNSUPPORTED_BACKEND, "serial, avx2, avx512 or auto",
-           "the environment variable SIEVE_BACKEND", wanted);
+  std::string names;
+  for (const BackendName& entry : kNames) names += std::string(names.empty() ? "" : ", ") + entry.name;
+  expected(SIEVE_STATUS_UNSUPPORTED_BACKEND, "one of " + names, "the environment variable SIEVE_BACKEND",
+           wanted);
 }
 
 }  // namespace
@@ -52,6 +64,11 @@ bool backend_available(sieve_backend backend) {
       return cpu_features().avx2_fma && tile_kernels(backend) != nullptr;
     case SIEVE_BACKEND_AVX512:
       return cpu_features().avx512 && tile_kernels(backend) != nullptr;
+    case SIEVE_BACKEND_AVX512_BF16:
+    case SIEVE_BACKEND_AMX_BF16:
+    case SIEVE_BACKEND_AMX_FP16:
+    case SIEVE_BACKEND_NEON:
+      return false;
   }
   return false;
 }
@@ -66,10 +83,17 @@ sieve_backend resolve_backend(sieve_backend requested) {
   return wanted;
 }
 
+sieve_backend float32_backend(sieve_backend resolved) {
+  const bool rounds = resolved == SIEVE_BACKEND_AVX512_BF16 || resolved == SIEVE_BACKEND_AMX_BF16 ||
+                      resolved == SIEVE_BACKEND_AMX_FP16;
+  return rounds ? SIEVE_BACKEND_AVX512 : resolved;
+}
+
 const TileKernels* tile_kernels(sieve_backend resolved) {
 #if defined(SIEVE_X86_64)
-  if (resolved == SIEVE_BACKEND_AVX2) return tile_kernels_avx2();
-  if (resolved == SIEVE_BACKEND_AVX512) return tile_kernels_avx512();
+  const sieve_backend backend = float32_backend(resolved);
+  if (backend == SIEVE_BACKEND_AVX2) return tile_kernels_avx2();
+  if (backend == SIEVE_BACKEND_AVX512) return tile_kernels_avx512();
 #endif
   static_cast<void>(resolved);
   return nullptr;
@@ -77,11 +101,24 @@ const TileKernels* tile_kernels(sieve_backend resolved) {
 
 CenterDistances center_distances(sieve_backend resolved) {
 #if defined(SIEVE_X86_64)
-  if (resolved == SIEVE_BACKEND_AVX2) return center_distances_avx2();
-  if (resolved == SIEVE_BACKEND_AVX512) return center_distances_avx512();
+  const sieve_backend backend = float32_backend(resolved);
+  if (backend == SIEVE_BACKEND_AVX2) return center_distances_avx2();
+  if (backend == SIEVE_BACKEND_AVX512) return center_distances_avx512();
 #endif
   static_cast<void>(resolved);
   return center_distances_serial();
+}
+
+DecodeHalf element_decoder(sieve_element_type type, sieve_backend resolved) {
+  if (type == SIEVE_ELEMENT_FLOAT32) return nullptr;
+  const DecodeKernels* kernels = decode_kernels_serial();
+#if defined(SIEVE_X86_64)
+  const sieve_backend backend = float32_backend(resolved);
+  if (backend == SIEVE_BACKEND_AVX2) kernels = decode_kernels_avx2();
+  if (backend == SIEVE_BACKEND_AVX512) kernels = decode_kernels_avx512();
+#endif
+  static_cast<void>(resolved);
+  return type == SIEVE_ELEMENT_FLOAT16 ? kernels->float16 : kernels->bfloat16;
 }
 
 }  // namespace sieve

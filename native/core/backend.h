@@ -3,6 +3,7 @@
 #define SIEVE_CORE_BACKEND_H
 
 #include "kernels/center_kernels.h"
+#include "kernels/decode_kernels.h"
 #include "kernels/tile_kernels.h"
 #include "sieve/sieve.h"
 
@@ -14,10 +15,17 @@ sieve_backend resolve_backend(sieve_backend requested);
 
 bool backend_available(sieve_backend backend);
 
+// The backend of the same processor that works in float32 and float64 only: AVX-512 for those that round to
+// 16 bits, else the same.
+sieve_backend float32_backend(sieve_backend resolved);
+
 // NULL for SIEVE_BACKEND_SERIAL.
 const TileKernels* tile_kernels(sieve_backend resolved);
 
 CenterDistances center_distances(sieve_backend resolved);
+
+// NULL for float32, which needs none.
+DecodeHalf element_decoder(sieve_element_type type, sieve_backend resolved);
 
 }  // namespace sieve
 

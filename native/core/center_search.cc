@@ -13,9 +13,11 @@ namespace {
 constexpr size_t kColumnGrain = 256;
 constexpr size_t kPointGrain = 32;  // a multiple of kCenterRows
 
-// Pointers of up to kCenterRows points from `first` on; the last is repeated.
-void rows_from(const Points& points, size_t first, size_t end, const float** rows) {
-  for (size_t r = 0; r < kCenterRows; ++r) rows[r] = points.row(std::min(first + r, end - 1));
+// Up to kCenterRows points from `first` on; the last is repeated.
+void read_rows(RowReader& reader, size_t first, size_t end, const Columns& columns, const float** rows) {
+  for (size_t r = 0; r < kCenterRows; ++r) {
+    rows[r] = first + r < end ? reader.read(r, first + r, columns) : rows[r - 1];
+  }
 }
 
 }  // namespace
@@ -36,12 +38,13 @@ CenterSearch::CenterSearch(const Points& points, int32_t class_count, RunContext
   centers_.assign(groups_ * points.columns * kCenterLanes, 0.0);
 
   parallel_ranges(run, points.columns, kColumnGrain, [&](size_t begin, size_t end, int) {
+    std::vector<float> scratch(points_.decode != nullptr ? end - begin : 0);
     for (size_t point = 0; point < points_.size(); ++point) {
       const size_t slot = slot_of_class_[static_cast<size_t>(points_.labels[point])];
       double* sums =
           centers_.data() + slot / kCenterLanes * points_.columns * kCenterLanes + slot % kCenterLanes;
-      const float* row = points_.row(point);
-      for (size_t k = begin; k < end; ++k) sums[k * kCenterLanes] += row[k];
+      const float* values = points_.values(point, begin, end - begin, scratch.data());
+      for (size_t k = begin; k < end; ++k) sums[k * kCenterLanes] += values[k - begin];
     }
     for (size_t slot = 0; slot < classes_.size(); ++slot) {
       double* sums =
@@ -78,10 +81,11 @@ std::vector<int32_t> CenterSearch::nearest_centers(const Columns& columns, RunCo
   std::vector<int32_t> nearest(points_.size());
   parallel_ranges(run, points_.size(), kPointGrain, [&](size_t begin, size_t end, int) {
     std::vector<double> sums(groups_ * kCenterRows * kCenterLanes);
+    RowReader reader(points_, kCenterRows);
     const float* rows[kCenterRows];
     for (size_t first = begin; first < end; first += kCenterRows) {
       run.throw_if_cancelled();
-      rows_from(points_, first, end, rows);
+      read_rows(reader, first, end, columns, rows);
       std::fill(sums.begin(), sums.end(), 0.0);
       for (const ColumnRange& range : columns) add_distances(rows, range, sums.data());
       for (size_t r = 0; r < kCenterRows && first + r < end; ++r)
@@ -93,8 +97,9 @@ std::vector<int32_t> CenterSearch::nearest_centers(const Columns& columns, RunCo
 }
 
 bool CenterSearch::own_is_nearest(size_t point, const Columns& columns) const {
+  RowReader reader(points_, 1);
   const float* rows[kCenterRows];
-  rows_from(points_, point, point + 1, rows);
+  read_rows(reader, point, point + 1, columns, rows);
   std::vector<double> sums(groups_ * kCenterRows * kCenterLanes, 0.0);
   for (const ColumnRange& range : columns) add_distances(rows, range, sums.data());
   return nearest_of(sums.data(), 0) == points_.labels[point];
@@ -115,10 +120,12 @@ std::vector<uint64_t> CenterSearch::count_with_each(size_t dims, const std::vect
     std::vector<uint64_t>& count = counts[static_cast<size_t>(worker)];
     count.resize(filters, 0);
     std::vector<double> base_sums(sums_size), joint(sums_size);
+    RowReader reader(points_, kCenterRows);
+    const Columns all{{0, points_.columns}};
     const float* rows[kCenterRows];
     for (size_t first = begin; first < end; first += kCenterRows) {
       run.throw_if_cancelled();
-      rows_from(points_, first, end, rows);
+      read_rows(reader, first, end, all, rows);
       std::fill(base_sums.begin(), base_sums.end(), 0.0);
       for (const uint32_t filter : base) add_distances(rows, {filter * dims, dims}, base_sums.data());
       for (size_t filter = 0; filter < filters; ++filter) {

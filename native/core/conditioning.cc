@@ -43,8 +43,9 @@ Grain grain_of(const std::vector<const Points*>& sets, RunContext& run) {
   for (const Points* points : sets) {
     parallel_ranges(run, points->size(), 32, [&](size_t begin, size_t end, int) {
       Grain grain;
+      std::vector<float> scratch(points->decode != nullptr ? points->columns : 0);
       for (size_t point = begin; point < end && !too_wide.load(std::memory_order_relaxed); ++point) {
-        const float* row = points->row(point);
+        const float* row = points->values(point, 0, points->columns, scratch.data());
         for (size_t k = 0; k < points->columns; ++k) {
           if (row[k] == 0.0f) continue;
           const uint32_t bits = bits_of(row[k]) & 0x7fffffffu;
@@ -95,19 +96,20 @@ std::vector<double> robust_mean(const std::vector<const Points*>& sets, RunConte
     norms.insert(norms.end(), points->square_norms.begin(), points->square_norms.end());
   }
   const double limit = 16.0 * median(std::move(norms));
-  std::vector<const float*> rows;
-  for (const Points* points : sets) {
-    for (size_t point = 0; point < points->size(); ++point) {
-      if (points->square_norms[point] <= limit) rows.push_back(points->row(point));
-    }
-  }
   const size_t columns = sets.front()->columns;
   std::vector<double> mean(columns, 0.0);
   parallel_ranges(run, columns, 512, [&](size_t begin, size_t end, int) {
-    for (const float* row : rows) {
-      for (size_t k = begin; k < end; ++k) mean[k] += row[k];
+    std::vector<float> scratch(end - begin);
+    size_t taken = 0;
+    for (const Points* points : sets) {
+      for (size_t point = 0; point < points->size(); ++point) {
+        if (!(points->square_norms[point] <= limit)) continue;
+        const float* values = points->values(point, begin, end - begin, scratch.data());
+        for (size_t k = begin; k < end; ++k) mean[k] += values[k - begin];
+        ++taken;
+      }
     }
-    for (size_t k = begin; k < end; ++k) mean[k] /= static_cast<double>(rows.size());
+    for (size_t k = begin; k < end; ++k) mean[k] /= static_cast<double>(taken);
   });
   return mean;
 }
@@ -118,8 +120,9 @@ double typical_square_norm(const std::vector<const Points*>& sets, const std::ve
   std::vector<double> norms;
   for (const Points* points : sets) {
     const size_t step = std::max<size_t>(1, points->size() / kSample);
+    std::vector<float> scratch(points->decode != nullptr ? points->columns : 0);
     for (size_t point = 0; point < points->size(); point += step) {
-      const float* row = points->row(point);
+      const float* row = points->values(point, 0, points->columns, scratch.data());
       double sum = 0.0;
       for (size_t k = 0; k < points->columns; ++k) sum += (row[k] - mean[k]) * (row[k] - mean[k]);
       if (sum > 0.0) norms.push_back(sum);
@@ -196,12 +199,13 @@ PointSums point_sums(const Points& points, const Columns& columns, const Conditi
   }
   const float scale = conditioning.scale;
   parallel_ranges(run, points.size(), 64, [&](size_t begin, size_t end, int) {
+    std::vector<float> scratch(points.decode != nullptr ? points.columns : 0);
     for (size_t point = begin; point < end; ++point) {
       const uint64_t* weight = weights.data();
       double norms[4] = {};
       uint64_t hashes[4] = {};
       for (const ColumnRange& range : columns) {
-        const float* row = points.row(point) + range.begin;
+        const float* row = points.values(point, range.begin, range.count, scratch.data());
         const float* center = conditioning.center.data() + range.begin;
         const auto take = [&](size_t k, size_t lane) {
           const float scaled = row[k] * scale;

@@ -23,6 +23,7 @@ std::vector<std::vector<uint32_t>> groups_of_copies(const Points& points, const 
   }
   std::sort(order.begin(), order.end());
 
+  RowReader reader(points, 2);
   std::vector<std::vector<uint32_t>> groups;
   for (size_t first = 0; first < order.size();) {
     size_t last = first + 1;
@@ -34,7 +35,8 @@ std::vector<std::vector<uint32_t>> groups_of_copies(const Points& points, const 
         const uint32_t point = order[at].second;
         const auto group =
             std::find_if(split.begin(), split.end(), [&](const std::vector<uint32_t>& members) {
-              return equal_rows(points.row(members.front()), points.row(point), columns);
+              return equal_rows(reader.read(0, members.front(), columns), reader.read(1, point, columns),
+                                columns);
             });
         if (group == split.end()) {
           split.push_back({point});

@@ -54,7 +54,8 @@ CpuFeatures detect() {
   const uint64_t state = saved_state_mask();
   const bool ymm_saved = (state & 0x06) == 0x06;
   const bool zmm_saved = (state & 0xE6) == 0xE6;
-  features.avx2_fma = ymm_saved && bit(basic.ecx, 12) && bit(basic.ecx, 28) && bit(extended.ebx, 5);
+  features.avx2_fma =
+      ymm_saved && bit(basic.ecx, 12) && bit(basic.ecx, 28) && bit(basic.ecx, 29) && bit(extended.ebx, 5);
   features.avx512 = features.avx2_fma && zmm_saved && bit(extended.ebx, 16) && bit(extended.ebx, 17) &&
                     bit(extended.ebx, 30) && bit(extended.ebx, 31);
   return features;

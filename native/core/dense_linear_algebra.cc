@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 
+#include "core/backend.h"
 #include "core/failure.h"
 #include "core/parallel.h"
 
@@ -40,10 +41,7 @@ void subtract_product(const GramKernels& kernels, const double* a, std::size_t a
 }  // namespace
 
 const GramKernels& gram_kernels(const RunContext& run) {
-  sieve_backend backend = SIEVE_BACKEND_SERIAL;
-  sieve_error error = {};
-  const sieve_status status = sieve_backend_resolve(run.requested_backend(), &backend, &error);
-  if (status != SIEVE_STATUS_OK) throw Failure(status, error.message);
+  const sieve_backend backend = float32_backend(resolve_backend(run.requested_backend()));
 #if defined(__x86_64__) || defined(_M_X64)
   if (backend == SIEVE_BACKEND_AVX512) return kGramAvx512;
   if (backend == SIEVE_BACKEND_AVX2) return kGramAvx2;

@@ -131,7 +131,7 @@ enum class Certainty { kAnswered, kNeedsSweep };
 class CandidateJudge {
  public:
   CandidateJudge(const SearchProblem& problem, const SearchSet& set, const CandidateLists& lists)
-      : problem_(problem), set_(set), lists_(lists), nearest_(problem.order) {}
+      : problem_(problem), set_(set), lists_(lists), reader_(*problem.queries, 1), nearest_(problem.order) {}
 
   Certainty answer(size_t query, const std::vector<uint32_t>& oversized, SearchAnswer& answer) {
     const float threshold = lists_.threshold(query);
@@ -165,11 +165,9 @@ class CandidateJudge {
   }
 
   void offer(size_t query, const std::vector<uint32_t>& points, NearestList& nearest) {
-    rows_.clear();
-    for (const uint32_t point : points) rows_.push_back(problem_.references->row(point));
     distances_.resize(points.size());
-    reference_distances(problem_.queries->row(query), rows_.data(), rows_.size(), set_.columns,
-                        distances_.data());
+    distances_to(reader_.read(0, query, set_.columns), *problem_.references, points.data(), points.size(),
+                 set_.columns, distances_.data());
     for (size_t i = 0; i < points.size(); ++i) nearest.offer({distances_[i], points[i]});
   }
 
@@ -177,9 +175,9 @@ class CandidateJudge {
   const SearchProblem& problem_;
   const SearchSet& set_;
   const CandidateLists& lists_;
+  RowReader reader_;
   NearestList nearest_;
   std::vector<uint32_t> points_;
-  std::vector<const float*> rows_;
   std::vector<double> distances_;
 };
 
@@ -274,7 +272,7 @@ std::vector<SearchAnswer> NeighbourSearch::search(const Columns& base, bool cumu
         if (state.answered[query] != 0) continue;
         if (oversized_query[query] != 0) {
           NearestList nearest(problem_.order);
-          nearest_serial(problem_.queries->row(query), *problem_.references,
+          nearest_serial(RowReader(*problem_.queries, 1).read(0, query, set.columns), *problem_.references,
                          leave_one_out_ ? query : kNoPoint, set.columns, nearest);
           write_answer(problem_, query, nearest.neighbours(), answers[s]);
           continue;
@@ -306,8 +304,9 @@ SearchAnswer NeighbourSearch::search_serially(const SearchSet& set, RunContext& 
   SearchAnswer answer = empty_answer(problem_);
   parallel_for(run, problem_.queries->size(), [&](size_t query, int) {
     NearestList nearest(problem_.order);
-    nearest_serial(problem_.queries->row(query), *problem_.references, leave_one_out_ ? query : kNoPoint,
-                   set.columns, nearest);
+    RowReader reader(*problem_.queries, 1);
+    nearest_serial(reader.read(0, query, set.columns), *problem_.references,
+                   leave_one_out_ ? query : kNoPoint, set.columns, nearest);
     write_answer(problem_, query, nearest.neighbours(), answer);
     run.advance();
   });

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <string>
 
+#include "core/backend.h"
 #include "core/failure.h"
 #include "core/parallel.h"
 
@@ -56,6 +58,16 @@ Columns joint_columns(const std::vector<uint32_t>& base, uint32_t filter, size_t
   return filter_columns(filters, dims);
 }
 
+RowReader::RowReader(const Points& points, size_t slots)
+    : points_(points), decoded_(points.decode != nullptr ? slots * points.columns : 0) {}
+
+const float* RowReader::read(size_t slot, size_t point, const Columns& columns) {
+  if (points_.decode == nullptr) return points_.values(point, 0, points_.columns, nullptr);
+  float* row = decoded_.data() + slot * points_.columns;
+  for (const ColumnRange& range : columns) points_.values(point, range.begin, range.count, row + range.begin);
+  return row;
+}
+
 Points take_points(const sieve_matrix& matrix, const int32_t* labels, int32_t class_count,
                    bool skip_non_finite, const char* name, RunContext& run) {
   const std::string subject(name);
@@ -74,6 +86,10 @@ Points take_points(const sieve_matrix& matrix, const int32_t* labels, int32_t cl
     expected(SIEVE_STATUS_INVALID_ARGUMENT, "a row stride of at least the columns", subject,
              std::to_string(matrix.row_stride));
   }
+  if (matrix.element_type < SIEVE_ELEMENT_FLOAT32 || matrix.element_type > SIEVE_ELEMENT_BFLOAT16) {
+    expected(SIEVE_STATUS_INVALID_ARGUMENT, "a sieve_element_type", subject + ".element_type",
+             std::to_string(matrix.element_type));
+  }
   if (labels != nullptr) {
     for (size_t row = 0; row < matrix.rows; ++row) {
       if (labels[row] < 0 || labels[row] >= class_count) {
@@ -84,19 +100,25 @@ Points take_points(const sieve_matrix& matrix, const int32_t* labels, int32_t cl
     }
   }
 
-  std::vector<double> norms(matrix.rows);
-  parallel_ranges(run, matrix.rows, 64, [&](size_t begin, size_t end, int) {
-    for (size_t row = begin; row < end; ++row) {
-      norms[row] = square_norm(matrix.data + row * stride, matrix.columns);
-    }
-  });
-
   Points points;
   points.data = matrix.data;
+  points.decode = element_decoder(static_cast<sieve_element_type>(matrix.element_type),
+                                  resolve_backend(run.requested_backend()));
   points.columns = matrix.columns;
   points.row_stride = stride;
   points.matrix_rows = matrix.rows;
-  points.rows.reserve(matrix.rows);
+  points.rows.resize(matrix.rows);
+  std::iota(points.rows.begin(), points.rows.end(), 0u);
+
+  std::vector<double> norms(matrix.rows);
+  parallel_ranges(run, matrix.rows, 64, [&](size_t begin, size_t end, int) {
+    std::vector<float> scratch(points.decode != nullptr ? matrix.columns : 0);
+    for (size_t row = begin; row < end; ++row) {
+      norms[row] = square_norm(points.values(row, 0, matrix.columns, scratch.data()), matrix.columns);
+    }
+  });
+
+  points.rows.clear();
   for (size_t row = 0; row < matrix.rows; ++row) {
     if (!std::isfinite(norms[row])) {
       if (skip_non_finite) continue;

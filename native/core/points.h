@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/run_context.h"
+#include "kernels/decode_kernels.h"
 #include "sieve/sieve.h"
 
 namespace sieve {
@@ -30,7 +31,8 @@ Columns joint_columns(const std::vector<uint32_t>& base, uint32_t filter, size_t
 
 // Point p is row rows[p] of the matrix; rows ascend, so the order of points is the order of rows.
 struct Points {
-  const float* data = nullptr;
+  const void* data = nullptr;
+  DecodeHalf decode = nullptr;  // of 16-bit elements; NULL: they are float32
   size_t columns = 0;
   size_t row_stride = 0;
   size_t matrix_rows = 0;
@@ -39,7 +41,28 @@ struct Points {
   std::vector<double> square_norms;  // of each point, over all columns
 
   size_t size() const { return rows.size(); }
-  const float* row(size_t point) const { return data + static_cast<size_t>(rows[point]) * row_stride; }
+
+  // `count` values of a point from column `begin` on: those of the matrix itself where it is float32, else
+  // decoded into scratch [count].
+  const float* values(size_t point, size_t begin, size_t count, float* scratch) const {
+    const size_t at = static_cast<size_t>(rows[point]) * row_stride + begin;
+    if (decode == nullptr) return static_cast<const float*>(data) + at;
+    decode(static_cast<const uint16_t*>(data) + at, count, scratch);
+    return scratch;
+  }
+};
+
+// Whole rows of points as float32, `slots` of them at a time.
+class RowReader {
+ public:
+  RowReader(const Points& points, size_t slots);
+
+  // A row that is valid in these columns, until the slot is read again.
+  const float* read(size_t slot, size_t point, const Columns& columns);
+
+ private:
+  const Points& points_;
+  std::vector<float> decoded_;  // [slots, columns]; empty for float32
 };
 
 // Checks a matrix and its labels (NULL: none) and keeps the usable rows. A row with NaN or an infinity fails

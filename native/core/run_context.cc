@@ -26,7 +26,7 @@ RunContext::RunContext(const sieve_run_options* options) {
   if (options != nullptr) {
     require(options->threads >= 0, "a count of 0 or more", "options->threads",
             std::to_string(options->threads));
-    require(options->backend >= SIEVE_BACKEND_AUTO && options->backend <= SIEVE_BACKEND_AVX512,
+    require(options->backend >= SIEVE_BACKEND_AUTO && options->backend < SIEVE_BACKEND_COUNT,
             "a sieve_backend", "options->backend", std::to_string(options->backend));
     threads_ = options->threads;
     backend_ = static_cast<sieve_backend>(options->backend);

@@ -129,14 +129,14 @@ sieve_status sieve_smoothness_index(sieve_matrix features, sieve_matrix targets,
     const SearchAnswer answer = std::move(search.search({}, false, sets, run, 0.0, 0.7).front());
 
     const Columns target_columns{{0, target_points.columns}};
-    std::vector<const float*> rows(target_points.size());
-    for (size_t row = 0; row < rows.size(); ++row) rows[row] = target_points.row(row);
     std::vector<double> smoothness(points.size());
     run.begin_phase(0.7, 1.0, points.size());
     parallel_ranges(run, points.size(), 8, [&](size_t begin, size_t end, int) {
-      std::vector<double> distances(rows.size());
+      RowReader reader(target_points, 1);
+      std::vector<double> distances(target_points.size());
       for (size_t query = begin; query < end; ++query) {
-        reference_distances(rows[query], rows.data(), rows.size(), target_columns, distances.data());
+        distances_to_all(reader.read(0, query, target_columns), target_points, target_columns,
+                         distances.data());
         smoothness[query] = smoothness_of(target_points, distances, query, answer.neighbours[query].point);
         run.advance();
       }

@@ -20,6 +20,17 @@ TileProduct::TileProduct(const TileKernels& kernels, const Conditioning& conditi
       packed_left_(round_up(edge, kernels.row_panel) * kPanelDepth),
       packed_right_(round_up(edge, kernels.column_panel) * kPanelDepth) {}
 
+void TileProduct::pack(Pack pack, const TileRows& rows, size_t column, size_t count, size_t offset,
+                       size_t depth, float* packed) {
+  if (rows.points->decode != nullptr) decoded_.resize(rows.size() * kPanelDepth);
+  row_values_.resize(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    row_values_[i] = rows.points->values(rows.members[i], column, count, decoded_.data() + i * kPanelDepth);
+  }
+  pack(row_values_.data(), rows.size(), count, conditioning_.scale, conditioning_.center.data() + column,
+       offset, depth, packed);
+}
+
 void TileProduct::compute(const TileRows& left, const TileRows& right, const Columns& columns, bool diagonal,
                           const float* base, float* out) {
   const size_t left_panels = (left.size() + kernels_.row_panel - 1) / kernels_.row_panel;
@@ -39,10 +50,8 @@ void TileProduct::compute(const TileRows& left, const TileRows& right, const Col
     for (size_t filled = 0; filled < depth;) {
       const size_t count = std::min(depth - filled, columns[range].count - within);
       const size_t column = columns[range].begin + within;
-      kernels_.pack_left(left.data(), left.size(), column, count, conditioning_.scale,
-                         conditioning_.center.data(), filled, depth, packed_left_.data());
-      kernels_.pack_right(right.data(), right.size(), column, count, conditioning_.scale,
-                          conditioning_.center.data(), filled, depth, packed_right_.data());
+      pack(kernels_.pack_left, left, column, count, filled, depth, packed_left_.data());
+      pack(kernels_.pack_right, right, column, count, filled, depth, packed_right_.data());
       filled += count;
       within += count;
       if (within == columns[range].count) {

@@ -14,8 +14,13 @@
 
 namespace sieve {
 
-// Rows of one side of a tile.
-using TileRows = std::vector<const float*>;
+// One side of a tile: some points of one matrix.
+struct TileRows {
+  const Points* points = nullptr;
+  std::vector<uint32_t> members;
+
+  size_t size() const { return members.size(); }
+};
 
 class TileProduct {
  public:
@@ -34,12 +39,18 @@ class TileProduct {
   static size_t bytes_per_worker(size_t edge);
 
  private:
+  using Pack = decltype(TileKernels::pack_left);
+  void pack(Pack pack, const TileRows& rows, size_t column, size_t count, size_t offset, size_t depth,
+            float* packed);
+
   const TileKernels& kernels_;
   const Conditioning& conditioning_;
   size_t stride_;
   size_t buffer_floats_;
   AlignedFloats packed_left_;
   AlignedFloats packed_right_;
+  std::vector<const float*> row_values_;
+  std::vector<float> decoded_;  // [edge, kPanelDepth]; empty until a matrix of 16-bit elements comes
   std::vector<uint32_t> first_right_panel_;
 };
 

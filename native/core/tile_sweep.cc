@@ -65,8 +65,9 @@ struct Worker {
 };
 
 void take_rows(const Points& points, const std::vector<uint32_t>& taking_part, Block block, TileRows& rows) {
-  rows.resize(block.count);
-  for (size_t i = 0; i < block.count; ++i) rows[i] = points.row(taking_part[block.begin + i]);
+  const auto first = taking_part.begin() + static_cast<std::ptrdiff_t>(block.begin);
+  rows.points = &points;
+  rows.members.assign(first, first + static_cast<std::ptrdiff_t>(block.count));
 }
 
 void take_norms(const PointBounds& bounds, const std::vector<uint32_t>& taking_part, Block block,
@@ -224,7 +225,8 @@ std::vector<NearestList> settle_queries(const Sweep& sweep, const SweepSet& set,
     Worker& worker = *slot;
     const Block left = block_at(a, queries.size(), left_edge);
     take_rows(*sweep.left, queries, left, worker.left_rows);
-    std::vector<const float*> rows;
+    RowReader reader(*sweep.left, 1);
+    std::vector<uint32_t> within;
     std::vector<double> distances(right_edge);
     for (size_t b = 0; b < blocks_of(references.size(), right_edge); ++b) {
       run.throw_if_cancelled();
@@ -236,18 +238,19 @@ std::vector<NearestList> settle_queries(const Sweep& sweep, const SweepSet& set,
       worker.product.compute(worker.left_rows, worker.right_rows, columns, false, nullptr, worker.out.data());
       for (size_t i = 0; i < left.count; ++i) {
         const uint32_t query = queries[left.begin + i];
-        size_t found =
+        const size_t found =
             sweep.kernels->scan(worker.out.data() + i * worker.product.stride(), worker.right_norms.data(),
                                 worker.right_lists.thresholds(), 0, right.count, set.left->lower_norms[query],
                                 set.lists->threshold(query), worker.hits.data());
-        rows.clear();
-        for (size_t h = 0; h < found; ++h) rows.push_back(worker.right_rows[worker.hits[h].column]);
-        reference_distances(sweep.left->row(query), rows.data(), found, columns, distances.data());
+        within.clear();
         for (size_t h = 0; h < found; ++h) {
           const uint32_t reference = references[right.begin + worker.hits[h].column];
-          if (sweep.symmetric && reference == query) continue;
-          settled[left.begin + i].offer({distances[h], reference});
+          if (!sweep.symmetric || reference != query) within.push_back(reference);
         }
+        if (within.empty()) continue;
+        distances_to(reader.read(0, query, columns), *sweep.right, within.data(), within.size(), columns,
+                     distances.data());
+        for (size_t h = 0; h < within.size(); ++h) settled[left.begin + i].offer({distances[h], within[h]});
       }
     }
   });

@@ -42,17 +42,33 @@ void reference_distances(const float* query, const float* const* others, size_t 
   if (i < count) distances_of<1>(query, others + i, columns, distances + i);
 }
 
+void distances_to(const float* query, const Points& points, const uint32_t* others, size_t count,
+                  const Columns& columns, double* distances) {
+  RowReader reader(points, kChains);
+  const float* rows[kChains];
+  for (size_t first = 0; first < count; first += kChains) {
+    const size_t some = std::min(kChains, count - first);
+    for (size_t i = 0; i < some; ++i) rows[i] = reader.read(i, others[first + i], columns);
+    reference_distances(query, rows, some, columns, distances + first);
+  }
+}
+
+void distances_to_all(const float* query, const Points& points, const Columns& columns, double* distances) {
+  RowReader reader(points, kChains);
+  const float* rows[kChains];
+  for (size_t first = 0; first < points.size(); first += kChains) {
+    const size_t some = std::min(kChains, points.size() - first);
+    for (size_t i = 0; i < some; ++i) rows[i] = reader.read(i, first + i, columns);
+    reference_distances(query, rows, some, columns, distances + first);
+  }
+}
+
 void nearest_serial(const float* query, const Points& points, size_t excluded, const Columns& columns,
                     NearestList& nearest) {
-  const float* rows[kChains];
-  double distances[kChains];
-  for (size_t first = 0; first < points.size(); first += kChains) {
-    const size_t count = std::min(kChains, points.size() - first);
-    for (size_t i = 0; i < count; ++i) rows[i] = points.row(first + i);
-    reference_distances(query, rows, count, columns, distances);
-    for (size_t i = 0; i < count; ++i) {
-      if (first + i != excluded) nearest.offer({distances[i], static_cast<uint32_t>(first + i)});
-    }
+  std::vector<double> distances(points.size());
+  distances_to_all(query, points, columns, distances.data());
+  for (size_t point = 0; point < points.size(); ++point) {
+    if (point != excluded) nearest.offer({distances[point], static_cast<uint32_t>(point)});
   }
 }
 

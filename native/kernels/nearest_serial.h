@@ -38,6 +38,13 @@ class NearestList {
 void reference_distances(const float* query, const float* const* others, size_t count, const Columns& columns,
                          double* distances);
 
+// The same to every one of the points: distances [points.size()].
+void distances_to_all(const float* query, const Points& points, const Columns& columns, double* distances);
+
+// The same to some of the points: distances [count].
+void distances_to(const float* query, const Points& points, const uint32_t* others, size_t count,
+                  const Columns& columns, double* distances);
+
 constexpr size_t kNoPoint = static_cast<size_t>(-1);
 
 // Offers every point but `excluded` (kNoPoint: none) to `nearest`. O(points * columns).

@@ -43,15 +43,14 @@ struct TileKernels {
   size_t row_panel;     // rows of a packed left panel
   size_t column_panel;  // rows of a packed right panel; columns of the product
 
-  // Packs columns column .. column+depth-1 of `count` rows, in panels of row_panel (pack_left) or
-  // column_panel (pack_right) rows, column-major inside a panel, panels `panel_depth` columns apart, from
-  // column `offset` of the panel on: out[(a*panel_depth + offset + k)*width + r] = rows[a*width + r][column +
-  // k]*scale - center[column + k]. Missing rows of the last panel become 0. rows: [count] pointers, any
-  // alignment.
-  void (*pack_left)(const float* const* rows, size_t count, size_t column, size_t depth, float scale,
-                    const float* center, size_t offset, size_t panel_depth, float* out);
-  void (*pack_right)(const float* const* rows, size_t count, size_t column, size_t depth, float scale,
-                     const float* center, size_t offset, size_t panel_depth, float* out);
+  // Packs `depth` values of `count` rows, in panels of row_panel (pack_left) or column_panel (pack_right)
+  // rows, column-major inside a panel, panels `panel_depth` columns apart, from column `offset` of the panel
+  // on: out[(a*panel_depth + offset + k)*width + r] = rows[a*width + r][k]*scale - center[k]. Missing rows of
+  // the last panel become 0. rows: [count] pointers, any alignment.
+  void (*pack_left)(const float* const* rows, size_t count, size_t depth, float scale, const float* center,
+                    size_t offset, size_t panel_depth, float* out);
+  void (*pack_right)(const float* const* rows, size_t count, size_t depth, float scale, const float* center,
+                     size_t offset, size_t panel_depth, float* out);
 
   // out = base + left * right^T over `depth` columns; base NULL means 0, base may be out. left has
   // left_panels panels, right right_panels; out and base are row-major with `stride` floats a row, 64-byte

@@ -60,18 +60,17 @@ void multiply(const float* left, size_t left_panels, const float* right, size_t 
 // (the left panel) a full-width store would spill into the next column or panel: only the panel's lanes are
 // stored.
 template <size_t kPanel, size_t kUsed>
-inline void pack_rows(const float* const* rows, size_t count, size_t column, size_t depth, float scale,
-                      const float* center, float* out) {
+inline void pack_rows(const float* const* rows, size_t count, size_t depth, float scale, const float* center,
+                      float* out) {
   constexpr size_t kWidth = Lanes::kWidth;
   const Lanes::Register scale_lanes = Lanes::broadcast(scale);
   Lanes::Register block[kWidth];
   size_t k = 0;
   for (; k + kWidth <= depth; k += kWidth) {
-    const Lanes::Register shift = Lanes::load_unaligned(center + column + k);
+    const Lanes::Register shift = Lanes::load_unaligned(center + k);
 #pragma GCC unroll 16
     for (size_t r = 0; r < kWidth; ++r) {
-      block[r] = r < count ? Lanes::multiply_subtract(Lanes::load_unaligned(rows[r] + column + k),
-                                                      scale_lanes, shift)
+      block[r] = r < count ? Lanes::multiply_subtract(Lanes::load_unaligned(rows[r] + k), scale_lanes, shift)
                            : Lanes::zero();
     }
     Lanes::transpose(block);
@@ -80,14 +79,14 @@ inline void pack_rows(const float* const* rows, size_t count, size_t column, siz
   }
   for (; k < depth; ++k) {
     for (size_t r = 0; r < kUsed; ++r) {
-      out[k * kPanel + r] = r < count ? rows[r][column + k] * scale - center[column + k] : 0.0f;
+      out[k * kPanel + r] = r < count ? rows[r][k] * scale - center[k] : 0.0f;
     }
   }
 }
 
 template <size_t kPanel>
-void pack(const float* const* rows, size_t count, size_t column, size_t depth, float scale,
-          const float* center, size_t offset, size_t panel_depth, float* out) {
+void pack(const float* const* rows, size_t count, size_t depth, float scale, const float* center,
+          size_t offset, size_t panel_depth, float* out) {
   constexpr size_t kWidth = Lanes::kWidth;
   constexpr size_t kUsed = kPanel < kWidth ? kPanel : kWidth;
   static_assert(kPanel % kUsed == 0, "row groups fill the panel");
@@ -95,8 +94,8 @@ void pack(const float* const* rows, size_t count, size_t column, size_t depth, f
     float* panel = out + (first / kPanel * panel_depth + offset) * kPanel;
     for (size_t r = 0; r < kPanel; r += kUsed) {
       const size_t have = first + r < count ? count - first - r : 0;
-      pack_rows<kPanel, kUsed>(rows + (have > 0 ? first + r : 0), have < kUsed ? have : kUsed, column, depth,
-                               scale, center, panel + r);
+      pack_rows<kPanel, kUsed>(rows + (have > 0 ? first + r : 0), have < kUsed ? have : kUsed, depth, scale,
+                               center, panel + r);
     }
   }
 }

@@ -17,7 +17,8 @@ namespace {
 Napi::Value Backends(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Napi::Array list = Napi::Array::New(env);
-  for (const sieve_backend backend : {SIEVE_BACKEND_SERIAL, SIEVE_BACKEND_AVX2, SIEVE_BACKEND_AVX512}) {
+  for (int32_t number = SIEVE_BACKEND_SERIAL; number < SIEVE_BACKEND_COUNT; ++number) {
+    const auto backend = static_cast<sieve_backend>(number);
     const Napi::Object entry = Napi::Object::New(env);
     entry.Set("name", Napi::String::New(env, sieve_backend_name(backend)));
     entry.Set("available", Napi::Boolean::New(env, sieve_backend_available(backend) != 0));

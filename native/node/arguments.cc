@@ -178,12 +178,15 @@ sieve_backend ReadBackend(Napi::Value value) {
   if (value.IsUndefined()) return SIEVE_BACKEND_AUTO;
   if (value.IsString()) {
     const std::string name = value.As<Napi::String>().Utf8Value();
-    for (const sieve_backend backend :
-         {SIEVE_BACKEND_AUTO, SIEVE_BACKEND_SERIAL, SIEVE_BACKEND_AVX2, SIEVE_BACKEND_AVX512})
-      if (name == sieve_backend_name(backend)) return backend;
+    for (int32_t backend = 0; backend < SIEVE_BACKEND_COUNT; ++backend)
+      if (name == sieve_backend_name(static_cast<sieve_backend>(backend)))
+        return static_cast<sieve_backend>(backend);
   }
-  ThrowTypeError(value.Env(), "ERR_OPTION",
-                 Phrase("one of \"auto\", \"serial\", \"avx2\", \"avx512\"", "backend", Describe(value)));
+  std::string names;
+  for (int32_t backend = 0; backend < SIEVE_BACKEND_COUNT; ++backend)
+    names += std::string(backend == 0 ? "\"" : ", \"") +
+             sieve_backend_name(static_cast<sieve_backend>(backend)) + "\"";
+  ThrowTypeError(value.Env(), "ERR_OPTION", Phrase("one of " + names, "backend", Describe(value)));
 }
 
 }  // namespace sieve_node

@@ -15,7 +15,7 @@ namespace {
 
 sieve_matrix ReadMatrix(Pins& pins, Napi::Value array, const char* subject, size_t rows, size_t columns) {
   const size_t length = ElementCount(array.Env(), {rows, columns}, subject);
-  return {ReadArray<float>(pins, array, subject, length), rows, columns, 0};
+  return {ReadArray<float>(pins, array, subject, length), rows, columns, 0, SIEVE_ELEMENT_FLOAT32};
 }
 
 int32_t ReadKind(Napi::Object request) {

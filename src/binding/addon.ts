@@ -10,7 +10,7 @@
 
 /** A kernel: `auto` takes the environment variable SIEVE_BACKEND if it is set, else the fastest one available. */
 export type BackendChoice = 'auto' | Backend;
-export type Backend = 'serial' | 'avx2' | 'avx512';
+export type Backend = 'serial' | 'avx2' | 'avx512' | 'avx512-bf16' | 'amx-bf16' | 'amx-fp16' | 'neon';
 
 export type SeparationKind = 'hard' | 'soft' | 'anti';
 export type IndexKind = 'separation' | 'center';

@@ -28,7 +28,15 @@ function separation(...args: unknown[]): () => unknown {
 
 test('backends: serial is always there, and every available one resolves to itself', () => {
   const backends = addon.backends();
-  expect(backends.map(({ name }) => name)).toEqual(['serial', 'avx2', 'avx512']);
+  expect(backends.map(({ name }) => name)).toEqual([
+    'serial',
+    'avx2',
+    'avx512',
+    'avx512-bf16',
+    'amx-bf16',
+    'amx-fp16',
+    'neon',
+  ]);
   expect(backends[0]!.available).toBe(true);
   for (const { name, available } of backends) {
     if (available) expect(addon.resolveBackend(name)).toBe(name);

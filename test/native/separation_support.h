@@ -34,7 +34,7 @@ struct Data {
         classes(class_count) {}
   float& at(size_t row, size_t column) { return storage[1 + row * stride + column]; }
   float at(size_t row, size_t column) const { return storage[1 + row * stride + column]; }
-  sieve_matrix matrix() const { return {storage.data() + 1, rows, columns, stride}; }
+  sieve_matrix matrix() const { return {storage.data() + 1, rows, columns, stride, SIEVE_ELEMENT_FLOAT32}; }
   sieve_separation_request request(int32_t order = 1, int32_t kind = SIEVE_SEPARATION_HARD) const {
     sieve_separation_request request{};
     request.features = matrix();

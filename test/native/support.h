@@ -54,7 +54,8 @@ class Random {
 // Backends of this machine; the others are named, so that nobody takes their absence for a pass.
 inline std::vector<sieve_backend> backends() {
   std::vector<sieve_backend> available;
-  for (const sieve_backend backend : {SIEVE_BACKEND_SERIAL, SIEVE_BACKEND_AVX2, SIEVE_BACKEND_AVX512}) {
+  for (int32_t number = SIEVE_BACKEND_SERIAL; number < SIEVE_BACKEND_COUNT; ++number) {
+    const auto backend = static_cast<sieve_backend>(number);
     if (sieve_backend_available(backend) == 1) {
       available.push_back(backend);
     } else {

@@ -2,13 +2,13 @@
  * onnx-sieve: separation indices and the linear algebra of channel pruning. C ABI; compiles as C99 and C++17.
  *
  * Conventions
- *   - Matrices are row-major float32; row i starts at data + i * row_stride (in ELEMENTS, >= columns). All
- *     pointers are host memory owned by the caller; nothing is kept after a call returns. Outputs may be NULL
- *     where marked optional.
+ *   - Matrices are row-major float32, float16 or bfloat16; row i starts i * row_stride ELEMENTS (>= columns)
+ *     after data. All pointers are host memory owned by the caller; nothing is kept after a call returns.
+ *     Outputs may be NULL where marked optional.
  *   - Distance is squared Euclidean. A sample is never its own neighbour. Equal distances go to the
  *     lowest row index; equal centre distances to the lowest class id.
  *   - Answers are exact: the neighbour of a float64 brute force, in the order of the columns, over the same
- *     float32 input. Kernels may differ in speed only.
+ *     input as it is (every float16 and bfloat16 value is a float32 one). Kernels may differ in speed only.
  *   - Labels are 0 .. class_count-1. A class without samples has per-class NaN.
  *   - A row that holds NaN or an infinity is an error that names the row, unless skip_non_finite is set: then
  *     such rows are left out, as sample and as neighbour, and counted in rows_used.
@@ -65,8 +65,15 @@ typedef enum sieve_backend {
   SIEVE_BACKEND_AUTO = 0, /* the environment variable SIEVE_BACKEND if set, else the fastest available */
   SIEVE_BACKEND_SERIAL = 1,
   SIEVE_BACKEND_AVX2 = 2,
-  SIEVE_BACKEND_AVX512 = 3
+  SIEVE_BACKEND_AVX512 = 3,
+  SIEVE_BACKEND_AVX512_BF16 = 4, /* AVX-512 with bfloat16 products for the candidates */
+  SIEVE_BACKEND_AMX_BF16 = 5,    /* AMX tiles, bfloat16 */
+  SIEVE_BACKEND_AMX_FP16 = 6,    /* AMX tiles, float16: sharper, so fewer candidates */
+  SIEVE_BACKEND_NEON = 7
 } sieve_backend;
+
+/* The values are 0 .. SIEVE_BACKEND_COUNT - 1. */
+#define SIEVE_BACKEND_COUNT 8
 
 typedef struct sieve_cancel_token sieve_cancel_token;
 SIEVE_API sieve_cancel_token* sieve_cancel_token_create(void); /* NULL when memory is out */
@@ -85,16 +92,25 @@ typedef struct sieve_run_options {
   void* progress_user_data;
 } sieve_run_options;
 
+typedef enum sieve_element_type {
+  SIEVE_ELEMENT_FLOAT32 = 0,
+  SIEVE_ELEMENT_FLOAT16 = 1, /* IEEE 754 binary16 */
+  SIEVE_ELEMENT_BFLOAT16 = 2 /* the upper half of a float32 */
+} sieve_element_type;
+
+/* Zero-initialise: fields may be added. */
 typedef struct sieve_matrix {
-  const float* data;
+  const void* data; /* any alignment that the element type has */
   size_t rows;
   size_t columns;
-  size_t row_stride; /* in elements; 0 means columns */
+  size_t row_stride;    /* in elements; 0 means columns */
+  int32_t element_type; /* sieve_element_type */
 } sieve_matrix;
 
 SIEVE_API const char* sieve_version_string(void);
 SIEVE_API const char* sieve_status_name(sieve_status status);
-/* Lower-case name as SIEVE_BACKEND takes it: "serial", "avx2", "avx512", "auto". */
+/* Lower-case name as SIEVE_BACKEND takes it: "auto", "serial", "avx2", "avx512", "avx512-bf16", "amx-bf16",
+ * "amx-fp16", "neon". */
 SIEVE_API const char* sieve_backend_name(sieve_backend backend);
 /* 1 where this build and this CPU have it. */
 SIEVE_API int sieve_backend_available(sieve_backend backend);
