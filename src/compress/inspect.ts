@@ -2,7 +2,7 @@ import { throwIfAborted } from '../errors';
 import { analyzeChannels } from '../onnx/channels/analyze';
 import { measureCost } from '../onnx/cost';
 import { inferShapes } from '../onnx/shapes';
-import { findQuantizedNode, listUnknownDomains } from '../onnx/support';
+import { describeUnsupported } from '../onnx/support';
 import type { Shape } from '../onnx/ir';
 import type { InspectOptions, InspectResult, ModelSource } from './api';
 import { openModel } from './open';
@@ -25,14 +25,7 @@ export async function inspect(source: ModelSource, options: InspectOptions = {})
   }
   for (const { name, reason } of analysis.notCut) reasons.set(name, reason);
   const linear = new Set([...prunable, ...reasons.keys()]);
-  const quantized = findQuantizedNode(model);
-  const [custom] = listUnknownDomains(model);
-  const refusal =
-    quantized !== undefined
-      ? `the graph is quantised (node "${quantized.key}")`
-      : custom !== undefined
-        ? `the graph holds operators of domain "${custom.domain}"`
-        : undefined;
+  const refusal = describeUnsupported(model);
 
   const first = model.graph.inputs[0];
   return {

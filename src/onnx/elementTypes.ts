@@ -11,6 +11,11 @@ export function codeOfElementType(type: DataType): number {
   return type === 'other' ? 0 : TYPE_OF_CODE.indexOf(type);
 }
 
+/** undefined for a number that names no element type this package knows. */
+export function elementTypeOfCode(code: number): DataType | undefined {
+  return TYPE_OF_CODE[code];
+}
+
 const ALWAYS: Readonly<Record<string, DataType>> = {
   ...{ And: 'bool', Equal: 'bool', Greater: 'bool', GreaterOrEqual: 'bool', IsInf: 'bool', IsNaN: 'bool' },
   ...{ Less: 'bool', LessOrEqual: 'bool', Not: 'bool', Or: 'bool', Xor: 'bool' },
@@ -39,9 +44,14 @@ function typeOfOutput(node: Node, index: number, types: ReadonlyMap<string, Data
   if (node.domain !== '') return undefined;
   if (index > 0 && node.opType === 'Dropout') return 'bool';
   if (index > 0 && (node.opType === 'MaxPool' || node.opType === 'TopK')) return 'int64';
-  if (node.opType === 'Constant') return tensorAttribute(node, 'value')?.dataType ?? 'float32';
+  if (node.opType === 'Constant') return tensorAttribute(node, 'value')?.dataType ?? typeOfPlainConstant(node);
   if (node.opType === 'ConstantOfShape') return tensorAttribute(node, 'value')?.dataType ?? 'float32';
-  if (node.opType === 'Cast') return TYPE_OF_CODE[intAttribute(node, 'to', 0)];
+  if (node.opType === 'Cast') return elementTypeOfCode(intAttribute(node, 'to', 0));
   const like = node.opType === 'Where' ? node.inputs[1] : node.inputs[0];
   return ALWAYS[node.opType] ?? types.get(like ?? '');
+}
+
+function typeOfPlainConstant({ attributes }: Node): DataType {
+  if (attributes.has('value_int') || attributes.has('value_ints')) return 'int64';
+  return attributes.has('value_string') || attributes.has('value_strings') ? 'string' : 'float32';
 }

@@ -13,7 +13,7 @@ const LEARNED_INPUTS: Readonly<Record<string, readonly number[]>> = {
   ConvTranspose: [1, 2],
   ConvInteger: [1],
   QLinearConv: [3, 8],
-  Gemm: [1, 2],
+  Gemm: [0, 1, 2],
   MatMul: [0, 1],
   MatMulInteger: [1],
   QLinearMatMul: [3],

@@ -31,26 +31,52 @@ export function findQuantizedNode(model: Model): Node | undefined {
   );
 }
 
-/** Throws ERR_MODEL_UNSUPPORTED, naming the node, for custom operators and quantised graphs. */
-export function requireSupported(model: Model): void {
+/** Element-wise operators broadcast by another rule before the first of these; what comes after the last is not known. */
+export const SUPPORTED_OPSETS = { first: 7, last: 24 } as const;
+
+interface Unsupported {
+  /** What a supported model has. */
+  readonly expected: string;
+  readonly received: string;
+  readonly remedy: string;
+}
+
+function findUnsupported(model: Model): Unsupported | undefined {
   const [unknown] = listUnknownDomains(model);
   if (unknown !== undefined) {
     const node = model.graph.nodes.find(({ domain }) => domain === unknown.domain);
-    throw expected(
-      'ERR_MODEL_UNSUPPORTED',
-      'operators of the ONNX standard only',
-      'the model',
-      `${node?.opType ?? 'an operator'} of domain "${unknown.domain}" (node "${unknown.nodes[0] ?? ''}")`,
-      { remedy: 'Export the model without custom operators, and before any runtime has optimised it.' },
-    );
+    return {
+      expected: 'operators of the ONNX standard only',
+      received: `${node?.opType ?? 'an operator'} of domain "${unknown.domain}" (node "${unknown.nodes[0] ?? ''}")`,
+      remedy: 'Export the model without custom operators, and before any runtime has optimised it.',
+    };
   }
   const quantized = findQuantizedNode(model);
   if (quantized !== undefined)
-    throw expected(
-      'ERR_MODEL_UNSUPPORTED',
-      'a floating-point model',
-      'compression',
-      `the quantised operator ${quantized.opType} (node "${quantized.key}")`,
-      { remedy: 'Compress the floating-point model first and quantise the result.' },
-    );
+    return {
+      expected: 'a floating-point model',
+      received: `the quantised operator ${quantized.opType} (node "${quantized.key}")`,
+      remedy: 'Compress the floating-point model first and quantise the result.',
+    };
+  const { first, last } = SUPPORTED_OPSETS;
+  const opset = model.opsets.get('') ?? 0;
+  if (opset >= first && opset <= last) return undefined;
+  return {
+    expected: `an operator set from ${first} to ${last}`,
+    received: `operator set ${opset}`,
+    remedy: `Export the model with an opset version from ${first} to ${last}, or convert it with onnx.version_converter.`,
+  };
+}
+
+/** Why a model can not be cut at all, as a phrase that names the node; undefined where it can. */
+export function describeUnsupported(model: Model): string | undefined {
+  const found = findUnsupported(model);
+  return found && `only ${found.expected} can be cut, and this is ${found.received}`;
+}
+
+/** Throws ERR_MODEL_UNSUPPORTED, naming the node, for custom operators, quantised graphs and other operator sets. */
+export function requireSupported(model: Model): void {
+  const found = findUnsupported(model);
+  if (found === undefined) return;
+  throw expected('ERR_MODEL_UNSUPPORTED', found.expected, 'the model', found.received, { remedy: found.remedy });
 }

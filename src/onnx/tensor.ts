@@ -141,6 +141,46 @@ export function selectAlongAxis(tensor: Tensor, axis: number, indices: readonly 
   return rawTensor(tensor.name, dims, tensor.dataType, bytes, tensor);
 }
 
+/** Axes reordered: axis k of the result is axis `permutation[k]` of the tensor. Any element type; bytes are moved. */
+export function transposeTensor(tensor: Tensor, permutation: readonly number[], name = tensor.name): Tensor {
+  const dims = permutation.map((axis) => tensor.dims[axis] ?? 1);
+  const size = requireSize(tensor.dataType, tensor.name);
+  const { buffer } = aligned(tensor);
+  const bytes = new Uint8Array(buffer.byteLength);
+  const strides = permutation.map((axis) => elementCount(tensor.dims.slice(axis + 1)));
+  if (size === 1) permuteInto(bytes, new Uint8Array(buffer), dims, strides);
+  else if (size === 2) permuteInto(new Uint16Array(bytes.buffer), new Uint16Array(buffer), dims, strides);
+  else if (size === 4) permuteInto(new Uint32Array(bytes.buffer), new Uint32Array(buffer), dims, strides);
+  else permuteInto(new BigUint64Array(bytes.buffer), new BigUint64Array(buffer), dims, strides);
+  return rawTensor(name, dims, tensor.dataType, bytes);
+}
+
+/** Walks the result in order; `strides` are the source's, one for each axis of the result. */
+function permuteInto<T>(
+  result: { [index: number]: T; readonly length: number },
+  source: ArrayLike<T>,
+  dims: readonly number[],
+  strides: readonly number[],
+): void {
+  const position = new Array<number>(dims.length).fill(0);
+  let from = 0;
+  for (let to = 0; to < result.length; to += 1) {
+    const element = source[from];
+    if (element !== undefined) result[to] = element;
+    for (let axis = dims.length - 1; axis >= 0; axis -= 1) {
+      const stride = strides[axis] ?? 0;
+      const next = (position[axis] ?? 0) + 1;
+      if (next < (dims[axis] ?? 1)) {
+        position[axis] = next;
+        from += stride;
+        break;
+      }
+      from -= (next - 1) * stride;
+      position[axis] = 0;
+    }
+  }
+}
+
 function fromTypedArray(
   name: string,
   dims: readonly number[],

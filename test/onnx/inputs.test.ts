@@ -2,7 +2,6 @@ import { findImageInput, findLogits } from '../../src/onnx/inputs';
 import type { DataType, Shape } from '../../src/onnx/ir';
 import { parseModel } from '../../src/onnx/load';
 import { inferShapes } from '../../src/onnx/shapes';
-import { findQuantizedNode, listUnknownDomains, requireSupported } from '../../src/onnx/support';
 import { codeOf } from '../support/errors';
 import { ModelBuilder } from '../support/modelBuilder';
 
@@ -66,30 +65,4 @@ test('a network without class scores is refused', () => {
   b.output(b.conv(b.input('image', ['N', 3, 8, 8]), 3, 10, 3), ['N', 10, 6, 6]);
   const model = parseModel(b.bytes());
   expect(codeOf(() => findLogits(model, inferShapes(model)))).toBe('ERR_MODEL_UNSUPPORTED');
-});
-
-test('operators of other domains are listed, and refused by name', () => {
-  const b = new ModelBuilder();
-  b.domain('com.example');
-  const x = b.input('image', ['N', 3, 8, 8]);
-  b.output(b.node('Sharpen', [b.node('Relu', [x])], {}, { domain: 'com.example', name: 'sharpener' }));
-  const model = parseModel(b.bytes());
-  expect(listUnknownDomains(model)).toEqual([{ domain: 'com.example', nodes: ['sharpener'] }]);
-  expect(codeOf(() => requireSupported(model))).toBe('ERR_MODEL_UNSUPPORTED');
-  expect(() => requireSupported(model)).toThrow(/Sharpen.*com\.example.*sharpener/);
-});
-
-test('quantised graphs are recognised, plain ones pass', () => {
-  const b = new ModelBuilder();
-  const x = b.input('image', ['N', 3, 8, 8]);
-  const scale = b.weights([], [0.1]);
-  const zero = b.node('Cast', [b.ints(0)], { to: 2 });
-  const quantized = b.node('QuantizeLinear', [x, scale, zero], {}, { name: 'q' });
-  b.output(b.node('DequantizeLinear', [quantized, scale, zero]));
-  const model = parseModel(b.bytes());
-  expect(findQuantizedNode(model)?.key).toBe('q');
-  expect(() => requireSupported(model)).toThrow(/QuantizeLinear.*"q"/);
-  const plain = new ModelBuilder();
-  plain.output(plain.node('Relu', [plain.input('image', ['N', 3, 8, 8])]));
-  expect(codeOf(() => requireSupported(parseModel(plain.bytes())))).toBe('no error');
 });

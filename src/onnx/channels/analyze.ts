@@ -1,21 +1,20 @@
 import type { ShapeMap } from '../shapes';
-import type { Model, Node, Shape } from '../ir';
+import type { Dimension, Model, Node } from '../ir';
 import { createFacts } from './facts';
 import { collectGroups } from './groups';
 import type { LinearUse } from './groups';
 import type { FlowContext, GraphFacts } from './rule';
-import { ruleOf } from './rules';
-import { LINEAR_OPERATORS } from './rules/linear';
+import { LINEAR_OPERATORS, ruleOf } from './rules';
 import type { SizeLabel } from './sizes';
 import { isSizeArithmetic, labelOfArithmetic, labelOfShape } from './sizes';
-import type { ChannelLabel, SlotForest } from './slots';
+import type { ChannelLabel, PlacedLabel, SlotForest } from './slots';
 import { createSlotForest } from './slots';
 import type { ChannelAnalysis } from './types';
 
 /** What one walk over the graph finds out; tensors in the order in which they are defined. */
 interface Walk {
   readonly forest: SlotForest;
-  readonly labels: Map<string, ChannelLabel>;
+  readonly labels: Map<string, PlacedLabel>;
   readonly sizes: Map<string, SizeLabel>;
   readonly uses: LinearUse[];
 }
@@ -55,8 +54,8 @@ function visit(node: Node, facts: GraphFacts, walk: Walk): void {
 /** A product of two computed tensors is no layer: it has no weights. */
 function isLinear(node: Node, facts: GraphFacts): boolean {
   if (node.domain !== '' || !LINEAR_OPERATORS.has(node.opType)) return false;
-  const weight = node.inputs[1] ?? '';
-  return facts.constant(weight) !== undefined && facts.constant(node.inputs[0] ?? '') === undefined;
+  const [first = '', second = ''] = node.inputs;
+  return (facts.constant(first) === undefined) !== (facts.constant(second) === undefined);
 }
 
 /** @returns true where the node only computes sizes, so that no channel flows through it. */
@@ -65,10 +64,7 @@ function followSizes(node: Node, facts: GraphFacts, walk: Walk): boolean {
   if (node.opType === 'Shape' && node.domain === '') {
     const [input = ''] = node.inputs;
     const label = labels.get(input);
-    const rank = facts.shapeOf(input)?.length;
-    if (label === undefined) return true;
-    if (rank === undefined) freezeTensor(input, `Shape "${node.key}" reads a tensor of unknown rank`, walk);
-    else setOrDelete(sizes, node.outputs[0] ?? '', labelOfShape(node, label.axis, label.slots, rank));
+    if (label !== undefined) setOrDelete(sizes, node.outputs[0] ?? '', labelOfShape(node, label));
     return true;
   }
   const found = node.inputs.map((name) => sizes.get(name));
@@ -93,6 +89,10 @@ function followChannels(node: Node, facts: GraphFacts, walk: Walk, use: LinearUs
     ...facts,
     label: (tensor) => walk.labels.get(tensor),
     countsChannels: (tensor) => walk.sizes.has(tensor),
+    countedBy: (tensor) => walk.sizes.get(tensor)?.counts,
+    sameSlots: (first, second) =>
+      first.length === second.length &&
+      first.every((slot, at) => walk.forest.root(slot) === walk.forest.root(second[at] ?? slot)),
     write(tensor, label) {
       if (tensor !== undefined && tensor !== '' && label !== undefined) written.set(tensor, label);
     },
@@ -105,9 +105,10 @@ function followChannels(node: Node, facts: GraphFacts, walk: Walk, use: LinearUs
   const refusal = rule === undefined ? 'is not known' : rule.flow(node, context);
   if (refusal === undefined) {
     for (const [tensor, label] of written) {
-      walk.labels.set(tensor, label);
-      if (!agrees(label, facts.shapeOf(tensor)))
-        freezeTensor(tensor, `${describe(node)} writes "${tensor}", whose shape is not known well enough`, walk);
+      const shape = facts.shapeOf(tensor);
+      if (shape !== undefined && agrees(label, shape)) walk.labels.set(tensor, { ...label, rank: shape.length });
+      else
+        walk.forest.freeze(label.slots, `${describe(node)} writes "${tensor}", whose shape is not known well enough`);
     }
     return undefined;
   }
@@ -117,8 +118,8 @@ function followChannels(node: Node, facts: GraphFacts, walk: Walk, use: LinearUs
 }
 
 /** Rules and shape inference must come to the same number of channels: two witnesses against a wrong graph. */
-function agrees(label: ChannelLabel, shape: Shape): boolean {
-  return shape?.[label.axis] === label.slots.length;
+function agrees(label: ChannelLabel, shape: readonly Dimension[]): boolean {
+  return shape[label.axis] === label.slots.length;
 }
 
 function freezeTensor(tensor: string, reason: string, walk: Walk): void {

@@ -1,11 +1,11 @@
-import { intsAttribute } from '../attributes';
+import { intAttribute, intsAttribute } from '../attributes';
 import { constantTensor, constantValue } from '../constants';
 import { elementCount, elementSize } from '../elementSize';
-import { elementTypes } from '../elementTypes';
+import { elementTypeOfCode, elementTypes } from '../elementTypes';
 import { graphIndex, tensorsRead } from '../graphIndex';
 import type { DataType, Graph, Model, Tensor } from '../ir';
 import type { ShapeMap } from '../shapes';
-import { float32Tensor, int64Tensor, isFloatType, rawTensor } from '../tensor';
+import { float32Tensor, int64Tensor, isFloatType, rawTensor, tensorToFloat32, transposeTensor } from '../tensor';
 import type { GraphFacts } from './rule';
 import { range } from './rule';
 
@@ -27,6 +27,7 @@ export function createFacts(model: Model, shapes: ShapeMap): GraphFacts {
     opset,
     shapeOf: (name) => shapes.get(name),
     constant,
+    readersOf: (name) => graphIndex(graph).consumers.get(name) ?? [],
     integers(name) {
       if (name === '') return undefined;
       if (!integers.has(name)) integers.set(name, constantValue(graph, name, { shapes, opset })?.values);
@@ -47,7 +48,7 @@ function unvaryingTensors(graph: Graph): ReadonlySet<string> {
   return names;
 }
 
-/** Weights as they are stored, also behind operators that only rearrange them; bytes are moved, not converted. */
+/** Weights as they are stored, also behind operators that only rearrange or convert them. */
 function readConstant(
   graph: Graph,
   name: string,
@@ -59,12 +60,12 @@ function readConstant(
   const producer = graphIndex(graph).producers.get(name);
   if (producer?.domain !== '') return undefined;
   const { opType } = producer;
-  const source = opType === 'Transpose' || RESHAPING.has(opType) ? constant(producer.inputs[0] ?? '') : undefined;
+  if (opType !== 'Transpose' && opType !== 'Cast' && !RESHAPING.has(opType)) return undefined;
+  const source = constant(producer.inputs[0] ?? '');
   if (source === undefined) return undefined;
-  if (opType === 'Transpose') {
-    const permutation = intsAttribute(producer, 'perm', range(source.dims.length).reverse());
-    return transpose(source, permutation, name);
-  }
+  if (opType === 'Transpose')
+    return transposeTensor(source, intsAttribute(producer, 'perm', range(source.dims.length).reverse()), name);
+  if (opType === 'Cast') return converted(source, elementTypeOfCode(intAttribute(producer, 'to', 0)), name);
   const dims = shapes.get(name);
   if (!dims?.every((dim) => typeof dim === 'number') || elementCount(dims) !== elementCount(source.dims))
     return undefined;
@@ -73,24 +74,13 @@ function readConstant(
 
 const RESHAPING: ReadonlySet<string> = new Set(['Identity', 'Reshape', 'Squeeze', 'Unsqueeze', 'Flatten']);
 
-function transpose(source: Tensor, permutation: readonly number[], name: string): Tensor {
-  const dims = permutation.map((axis) => source.dims[axis] ?? 1);
-  const size = elementSize(source.dataType) ?? 1;
-  const strides = source.dims.map((_, axis) => elementCount(source.dims.slice(axis + 1)));
-  const from = source.bytes();
-  const bytes = new Uint8Array(from.length);
-  const count = elementCount(dims);
-  for (let at = 0; at < count; at++) {
-    let rest = at;
-    let position = 0;
-    for (let axis = dims.length - 1; axis >= 0; axis--) {
-      const extent = dims[axis] ?? 1;
-      position += (rest % extent) * (strides[permutation[axis] ?? 0] ?? 0);
-      rest = Math.floor(rest / extent);
-    }
-    for (let byte = 0; byte < size; byte++) bytes[at * size + byte] = from[position * size + byte] ?? 0;
-  }
-  return rawTensor(name, dims, source.dataType, bytes);
+/** Between floating-point types, as runtimes convert; float64 goes to float32 alone, lest it be rounded twice. */
+function converted(source: Tensor, dataType: DataType | undefined, name: string): Tensor | undefined {
+  if (dataType === undefined || !isFloatType(source.dataType) || !isFloatType(dataType)) return undefined;
+  if (source.dataType === dataType) return rawTensor(name, source.dims, dataType, source.bytes());
+  if (source.dataType === 'float64' && dataType !== 'float32') return undefined;
+  const like = rawTensor(name, [0], dataType, new Uint8Array(0));
+  return float32Tensor(name, source.dims, tensorToFloat32(source), like);
 }
 
 /** Small constants that the graph computes from other constants. */

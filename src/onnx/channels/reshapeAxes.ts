@@ -14,7 +14,8 @@ const LARGEST_WALK = 1 << 24;
  * Follows `axis` through a reshape from `input` to `output`. Cutting is exact whenever every element that has a
  * removed position in one shape has a removed position in the other: the elements that stay keep their order. So
  * old positions that share an index of the new axis are reported together, and of all axes that could carry the
- * channels the one that ties the fewest is taken ([N, 2·32] → [N, 2, 32] carries 32, not 2).
+ * channels the one that ties the fewest is taken ([N, 2·32] → [N, 2, 32] carries 32, not 2), unless the one that is
+ * `wanted` leaves a choice at all.
  *
  * @returns undefined where the shapes are not known well enough, or the channels mix with a symbolic dimension.
  */
@@ -22,6 +23,7 @@ export function followAxis(
   input: readonly Dimension[],
   output: readonly Dimension[],
   axis: number,
+  wanted?: number,
 ): AxisMove | undefined {
   const channels = input[axis];
   if (typeof channels !== 'number' || channels < 1) return undefined;
@@ -41,7 +43,7 @@ export function followAxis(
   const to = output.slice(lead, output.length - tail);
   const isKnown = (dimension: Dimension): dimension is number => typeof dimension === 'number' && dimension > 0;
   if (!from.every(isKnown) || !to.every(isKnown)) return undefined;
-  return bestMove(from, to, axis - lead, lead);
+  return bestMove(from, to, axis - lead, lead, wanted);
 }
 
 /** Equal, or not both known while everything else has the same number of elements, so that they must be equal. */
@@ -53,7 +55,13 @@ function sameDimension(input: readonly Dimension[], output: readonly Dimension[]
   return !bothKnown && product(input) === product(output);
 }
 
-function bestMove(from: readonly number[], to: readonly number[], axis: number, lead: number): AxisMove | undefined {
+function bestMove(
+  from: readonly number[],
+  to: readonly number[],
+  axis: number,
+  lead: number,
+  wanted: number | undefined,
+): AxisMove | undefined {
   const total = productOf(from);
   if (total !== productOf(to)) return undefined;
   const channels = from[axis] ?? 1;
@@ -64,6 +72,7 @@ function bestMove(from: readonly number[], to: readonly number[], axis: number, 
     const sources = coOccurrences(channels, stride, extent, candidateStride);
     if (sources === undefined) return undefined;
     const classes = countClasses(channels, sources);
+    if (lead + candidate === wanted && classes > 1) return { axis: wanted, sources };
     if (best === undefined || classes > best.classes) best = { move: { axis: lead + candidate, sources }, classes };
   }
   return best?.move;

@@ -1,6 +1,6 @@
 import { withAttribute } from '../attributes';
 import type { Node, Shape, Tensor } from '../ir';
-import type { ChannelLabel } from './slots';
+import type { ChannelLabel, PlacedLabel } from './slots';
 
 /** What is known of the original graph, whichever operator asks. */
 export interface GraphFacts {
@@ -9,15 +9,21 @@ export interface GraphFacts {
   shapeOf(tensor: string): Shape;
   /** A value that is the same for every input: an initializer, a Constant node, or computed from such alone. */
   constant(tensor: string): Tensor | undefined;
+  /** The nodes that read a tensor. */
+  readersOf(tensor: string): readonly Node[];
   /** Values of a whole-number tensor, where they are constant or follow from the shapes of the graph as it is. */
   integers(tensor: string): readonly number[] | undefined;
 }
 
 /** How an operator says what happens to slots. Everything it does not say is refused, never guessed. */
 export interface FlowContext extends GraphFacts {
-  label(tensor: string): ChannelLabel | undefined;
+  label(tensor: string): PlacedLabel | undefined;
   /** True where the tensor holds sizes that change when channels are cut. Only `sizeInputs` ever are. */
   countsChannels(tensor: string): boolean;
+  /** For each value of a vector of sizes: the slots whose number it is; undefined for other values. */
+  countedBy(tensor: string): readonly (readonly number[] | undefined)[] | undefined;
+  /** Whether two lists name the same slots in the same order, so that as many of both stay whatever is cut. */
+  sameSlots(first: readonly number[], second: readonly number[]): boolean;
   write(tensor: string | undefined, label: ChannelLabel | undefined): void;
   fresh(count: number): number[];
   tie(first: number, second: number): void;

@@ -7,6 +7,11 @@ export interface ChannelLabel {
   readonly slots: readonly number[];
 }
 
+/** The label of a tensor whose rank is known, as every tensor with a label has it. */
+export interface PlacedLabel extends ChannelLabel {
+  readonly rank: number;
+}
+
 /**
  * Union-find over slot numbers, alive only while a graph is analysed. Slots that were tied have one root; a
  * frozen slot freezes all that are or become tied to it, and keeps the reason that came first.

@@ -1,7 +1,5 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 
-import type { ChannelGroup } from '../../../src/onnx/channels/types';
-import type { Model } from '../../../src/onnx/ir';
 import { parseModel } from '../../../src/onnx/load';
 import { cutChannels } from '../../../src/onnx/passes/cutChannels';
 import { maskChannels } from '../../../src/onnx/passes/maskChannels';
@@ -21,45 +19,10 @@ import {
 } from '../../../src/onnx/proto/generated/onnx_pb';
 import { serializeModel } from '../../../src/onnx/save';
 import { inferShapes } from '../../../src/onnx/shapes';
-import { float32Tensor, tensorToNumbers } from '../../../src/onnx/tensor';
-import { createRandom } from '../../../src/random';
-import type { ChannelMask } from '../../../src/types';
+import { float32Tensor } from '../../../src/onnx/tensor';
 import { ModelBuilder } from '../../support/modelBuilder';
-import { analyze, differenceAfterCut } from './support';
-
-const INPUT_DIMS = [2, 3, 8, 8];
-
-/** A network in which `between` sees a convolution's output "x" [N, 6, 8, 8] and gives what a second one reads. */
-function network(
-  between: (model: ModelBuilder, x: string) => readonly [tensor: string, channels: number],
-  options: ConstructorParameters<typeof ModelBuilder>[0] = {},
-): Model {
-  const model = new ModelBuilder({ opset: 13, ...options });
-  const input = model.input('input', ['N', 3, 8, 8]);
-  const x = model.conv(input, 3, 6, 3, { pads: [1, 1, 1, 1] }, { name: 'first', outputs: ['x'] });
-  const [tensor, channels] = between(model, x);
-  model.output(model.conv(tensor, channels, 2, 1, {}, { name: 'last', outputs: ['y'] }));
-  return model.build();
-}
-
-function groupOf(model: Model, id = 'x'): ChannelGroup | undefined {
-  return analyze(model).groups.find((group) => group.id === id);
-}
-
-async function expectExactCut(model: Model, mask: ChannelMask): Promise<Model> {
-  const { cut, difference } = await differenceAfterCut(model, analyze(model), mask, INPUT_DIMS, createRandom(1));
-  expect(difference).toBeLessThanOrEqual(1e-4);
-  return cut;
-}
-
-function valuesOf(model: Model, name: string | undefined): number[] | undefined {
-  const tensor = model.graph.initializers.get(name ?? '');
-  return tensor === undefined ? undefined : tensorToNumbers(tensor);
-}
-
-function nodeOf(model: Model, name: string) {
-  return model.graph.nodes.find((node) => node.name === name);
-}
+import { expectExactCut, groupOf, INPUT_DIMS, network, nodeOf, valuesOf } from './exactCut';
+import { analyze } from './support';
 
 describe('grouped convolutions', () => {
   test('with few groups lose the same positions in each', async () => {

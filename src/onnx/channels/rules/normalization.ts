@@ -1,17 +1,18 @@
 import { intAttribute, intsAttribute } from '../../attributes';
 import type { Node } from '../../ir';
 import { normalizeAxis } from '../../shapes/dimensions';
-import type { CutContext, FlowContext, OperatorRule } from '../rule';
+import type { CutContext, FlowContext, OperatorRule, Refusal } from '../rule';
 import { withInput } from '../rule';
 
 /** Per-channel statistics and parameters: [C] each, from input 1 on. */
-function flowThroughChannelNorm(node: Node, context: FlowContext): string | undefined {
+function flowThroughChannelNorm(node: Node, context: FlowContext): Refusal | undefined {
   const [input = '', ...parameters] = node.inputs;
   const label = context.label(input);
   if (label === undefined) return undefined;
   if (label.axis !== 1) return `normalises along axis 1 but the channels lie along axis ${label.axis}`;
   if (intAttribute(node, 'spatial') === 0) return 'keeps statistics of every position (spatial = 0)';
-  if (intAttribute(node, 'training_mode') === 1) return 'is in training mode';
+  if (intAttribute(node, 'training_mode') === 1 || node.outputs.slice(1).some((name) => name !== ''))
+    return 'is in training mode';
   for (const name of parameters) {
     const constant = name === '' ? undefined : context.constant(name);
     if (constant?.dims.length !== 1 || constant.dims[0] !== label.slots.length)
@@ -36,10 +37,8 @@ function flowAround(axesOf: (node: Node, rank: number, opset: number) => readonl
     const [input = ''] = node.inputs;
     const label = context.label(input);
     if (label === undefined) return undefined;
-    const rank = context.shapeOf(input)?.length;
-    if (rank === undefined) return 'normalises a tensor of unknown rank';
-    if (axesOf(node, rank, context.opset).includes(label.axis)) return 'normalises across the channels';
-    context.write(node.outputs[0], label);
+    if (axesOf(node, label.rank, context.opset).includes(label.axis)) return 'normalises across the channels';
+    for (const output of node.outputs) context.write(output, label);
     return undefined;
   };
 }
@@ -59,13 +58,11 @@ export const normalizationRules: readonly OperatorRule[] = [
   { operators: ['BatchNormalization', 'InstanceNormalization'], flow: flowThroughChannelNorm, cut: cutChannelNorm },
   { operators: ['Softmax', 'LogSoftmax', 'Hardmax'], flow: flowAround(softmaxAxes) },
   {
-    operators: ['LayerNormalization'],
+    operators: ['LayerNormalization', 'RMSNormalization'],
     flow: flowAround((node, rank) => axesFrom(intAttribute(node, 'axis') ?? -1, rank)),
   },
-  {
-    operators: ['LpNormalization'],
-    flow: flowAround((node, rank) => [normalizeAxis(intAttribute(node, 'axis') ?? -1, rank) ?? 0]),
-  },
+  // A norm is a sum over the channels, in which a removed one counts as zero.
+  { operators: ['LpNormalization'], flow: flowAround(() => []) },
   {
     operators: ['MeanVarianceNormalization'],
     flow: flowAround((node, rank) =>

@@ -1,15 +1,7 @@
 import type { Node } from '../../ir';
-import type { CutContext, FlowContext, OperatorRule } from '../rule';
+import type { CutContext, FlowContext, OperatorRule, Refusal } from '../rule';
 import { withInput } from '../rule';
 import { FIXED } from '../slots';
-
-/** One input, further inputs are scalars or none: every position stays where it is. */
-const UNARY = [
-  ...['Abs', 'Acos', 'Acosh', 'Asin', 'Asinh', 'Atan', 'Atanh', 'Cast', 'Ceil', 'Celu', 'Clip', 'Cos', 'Cosh'],
-  ...['Dropout', 'Elu', 'Erf', 'Exp', 'Floor', 'Gelu', 'HardSigmoid', 'HardSwish', 'Identity', 'IsNaN', 'LeakyRelu'],
-  ...['Log', 'Mish', 'Neg', 'Not', 'Reciprocal', 'Relu', 'Round', 'Selu', 'Shrink', 'Sigmoid', 'Sign', 'Sin', 'Sinh'],
-  ...['Softplus', 'Softsign', 'Sqrt', 'Swish', 'Tan', 'Tanh', 'ThresholdedRelu'],
-];
 
 /** Inputs broadcast against each other by NumPy's rule. */
 const BROADCASTING = [
@@ -17,19 +9,11 @@ const BROADCASTING = [
   ...['Mul', 'Or', 'PRelu', 'Pow', 'Sub', 'Sum', 'Where', 'Xor'],
 ];
 
-function flowThroughUnary(node: Node, context: FlowContext): string | undefined {
-  const [input = '', ...others] = node.inputs;
-  if (others.some((name) => context.label(name) !== undefined)) return 'takes channels as one of its parameters';
-  const label = context.label(input);
-  for (const output of node.outputs) context.write(output, label);
-  return undefined;
-}
-
 /**
  * Positions that meet at one index of the output become one slot. An input of extent 1 along the channel axis (a
  * scalar, a spatial gate) broadcasts and does not matter; a constant with the full extent is sliced.
  */
-function flowThroughBroadcast(node: Node, context: FlowContext): string | undefined {
+function flowThroughBroadcast(node: Node, context: FlowContext): Refusal | undefined {
   const names = node.inputs.filter((name) => name !== '');
   const ranks = names.map((name) => context.shapeOf(name)?.length ?? context.constant(name)?.dims.length);
   if (ranks.some((rank) => rank === undefined)) return 'combines tensors of unknown rank';
@@ -79,7 +63,8 @@ function cutBroadcast(node: Node, context: CutContext): Node {
   }, node);
 }
 
-export const elementwiseRules: readonly OperatorRule[] = [
-  { operators: UNARY, flow: flowThroughUnary },
-  { operators: BROADCASTING, flow: flowThroughBroadcast, cut: cutBroadcast },
-];
+export const broadcastRule: OperatorRule = {
+  operators: BROADCASTING,
+  flow: flowThroughBroadcast,
+  cut: cutBroadcast,
+};
