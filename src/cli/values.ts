@@ -67,6 +67,11 @@ export function choice<T extends string>(option: string, choices: readonly T[]):
   };
 }
 
+/** An option that may be given several times: its values in order. */
+export function repeated<T>(one: ValueParser<T>): (text: string, previous?: readonly T[]) => readonly T[] {
+  return (text, previous = []) => [...previous, one(text)];
+}
+
 /** "0.485,0.456,0.406" */
 export function numberList(option: string, accepts?: (value: number) => boolean): ValueParser<readonly number[]> {
   const what = accepts === undefined ? 'numbers separated by commas' : 'numbers above 0, separated by commas';

@@ -112,11 +112,16 @@ test('bench measures every backend and finds the serial answers everywhere', asy
     '1',
     '--json',
   ]);
-  expect(stderr).toMatch(/^bench \(separationIndex, serial\)\n/);
+  expect(stderr).toMatch(/^bench \(separationIndex, data\)\n/);
   expect(exitCode).toBe(0);
   const { results } = JSON.parse(stdout) as { results: { kernel: string; backend: string; ratioToSerial: number }[] };
   const serial = results.filter(({ backend }) => backend === 'serial');
-  expect(serial.map(({ kernel }) => kernel)).toEqual(['separationIndex', 'centerSeparationIndex', 'filterSeparation']);
+  expect(serial.map(({ kernel }) => kernel)).toEqual([
+    'separationIndex',
+    'crossSeparationIndex',
+    'centerSeparationIndex',
+    'filterSeparation',
+  ]);
   for (const { ratioToSerial } of serial) expect(ratioToSerial).toBe(1);
 });
 
@@ -128,7 +133,7 @@ test('an interrupt ends a running kernel soon, with 130', async () => {
     onStderr: (text, kill) => {
       if (sent || !text.includes('bench')) return;
       sent = true;
-      // A moment later the serial kernel is at work; alone it would take minutes.
+      // A moment later data are made or a kernel is at work; the whole would take minutes.
       setTimeout(() => {
         interruptedMs = performance.now();
         kill('SIGINT');

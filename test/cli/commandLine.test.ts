@@ -115,12 +115,28 @@ describe('requests', () => {
   });
 
   test('bench and doctor', () => {
+    expect(requestOf('bench').request).toEqual({});
     expect(requestOf('bench --rows 100 --dims 64 --repeats 2 --kernel filterSeparation --threads 1').request).toEqual({
       rows: 100,
       dims: 64,
       repeats: 2,
       kernels: ['filterSeparation'],
       threads: 1,
+    });
+    const kernels = '--kernel separationIndex --kernel selectFilters --order 3 --backend avx2 --backend anything';
+    const rest = '--data clustered --serial-seconds 1.5 --peers --seed 4';
+    expect(requestOf(`bench --shape 100x64 --shape 200x8x4 ${kernels} ${rest}`).request).toEqual({
+      shapes: [
+        { rows: 100, dims: 64 },
+        { rows: 200, dims: 32, filters: 8 },
+      ],
+      kernels: ['separationIndex', 'selectFilters'],
+      order: 3,
+      backends: ['avx2', 'anything'],
+      data: 'clustered',
+      serialSeconds: 1.5,
+      peers: true,
+      seed: 4,
     });
     expect(requestOf('doctor --json --quiet --debug')).toMatchObject({
       verb: 'doctor',
@@ -154,6 +170,15 @@ describe('refusals', () => {
     ['evaluate m.onnx --data d --layout nchw', 'ERR_OPTION', 'Expected one of NCHW, NHWC for --layout'],
     ['evaluate m.onnx --data d --mean 0.5;0.5', 'ERR_OPTION', 'for --mean'],
     ['bench --rows 4', 'ERR_OPTION', 'Expected a whole number, 16 or more for --rows'],
+    ['bench --shape 100', 'ERR_OPTION', 'Expected ROWSxDIMS or ROWSxFILTERSxDIMS'],
+    ['bench --shape 100x0', 'ERR_OPTION', 'for --shape but received "100x0"'],
+    ['bench --shape 100x-2x-2', 'ERR_OPTION', 'for --shape but received "100x-2x-2"'],
+    ['bench --shape 8x8', 'ERR_OPTION', 'with 16 rows or more for --shape'],
+    ['bench --shape 100x2x2x2', 'ERR_OPTION', 'for --shape but received "100x2x2x2"'],
+    ['bench --shape 100x8 --rows 100', 'ERR_USAGE', 'Expected either --shape or --rows and --dims'],
+    ['bench --kernel si', 'ERR_OPTION', 'Expected one of separationIndex, crossSeparationIndex'],
+    ['bench --data uniform', 'ERR_OPTION', 'Expected one of random, clustered for --data'],
+    ['bench --serial-seconds -1', 'ERR_OPTION', 'for --serial-seconds but received "-1"'],
   ])('%s', (line, code, message) => {
     const failure = failureOf(line);
     expect(failure).toMatchObject({ name: 'SieveError', code });

@@ -119,20 +119,71 @@ test('doctor: kernels, or why there are none, and what to do about each device',
   expect(broken).toContain('Expected it:\n  a.node: missing\nBuild it.\n');
 });
 
-test('bench: one line a kernel and backend', () => {
-  const result = {
+describe('bench', () => {
+  const measured = {
     kernel: 'separationIndex' as const,
     backend: 'avx512' as const,
     rows: 2000,
     dims: 1024,
+    order: 1,
+    trials: 5,
     cpuSeconds: 0.0414,
     wallSeconds: 0.0123,
     gflops: 666.4,
     ratioToSerial: 41.26,
+    measuredRows: 2000,
+    extrapolated: false,
+    serialExtrapolated: false,
   };
-  const text = renderBenchmark({ environment: ENVIRONMENT, threads: 2, results: [result] }, PLAIN);
-  expect(text).toContain('A processor, 2 of 4 threads');
-  expect(text).toMatch(/separationIndex +avx512 +2,000 +1,024 +0\.041 +0\.012 +666 +41\.26×/);
+  const result = { environment: ENVIRONMENT, threads: 2, loadAverage: 0.5, data: 'random' as const };
+
+  test('one line a kernel and backend', () => {
+    const filters = { ...measured, kernel: 'filterSeparation' as const, filters: 16, measuredFilters: 16 };
+    const text = renderBenchmark({ ...result, results: [measured, { ...measured, order: 5 }, filters] }, PLAIN);
+    expect(text).toContain('A processor, 2 of 4 threads, load average 0.50; random data');
+    expect(text).toMatch(/separationIndex +avx512 +2,000 +1,024 +0\.041 +0\.012 +666 +41\.26×/);
+    expect(text).toMatch(/separationIndex, order 5 +avx512/);
+    expect(text).toMatch(/filterSeparation, 16 filters +avx512/);
+    expect(text).not.toContain('≈');
+  });
+
+  test('what is scaled from a part is marked, and the part named', () => {
+    const estimated = { ...measured, serialExtrapolated: true };
+    const serial = { ...estimated, backend: 'serial' as const, ratioToSerial: 1, extrapolated: true };
+    const filters = { kernel: 'filterSeparation' as const, filters: 64, measuredFilters: 6 };
+    const text = renderBenchmark(
+      { ...result, results: [{ ...serial, measuredRows: 128 }, estimated, { ...serial, ...filters }] },
+      PLAIN,
+    );
+    expect(text).toMatch(/separationIndex +serial +2,000 +1,024 +≈ 0\.041 +≈ 0\.012 +≈ 666 +1\.00×/);
+    expect(text).toMatch(/separationIndex +avx512 +2,000 +1,024 +0\.041 +0\.012 +666 +≈ 41\.26×/);
+    expect(text).toContain('  separationIndex, 2,000 × 1,024: 128 of 2,000 queries\n');
+    expect(text).toContain('  filterSeparation, 64 filters, 2,000 × 1,024: 6 of 64 filters\n');
+  });
+
+  test('peers stand beside the backends, and those that are missing with the reason', () => {
+    const shape = { rows: 2000, dims: 1024 };
+    const times = { cpuSeconds: 0.1, wallSeconds: 0.05, gflops: 160, trials: 5 };
+    const ratio = { serial: 0.04, avx512: 2.42 };
+    const text = renderBenchmark(
+      {
+        ...result,
+        results: [measured],
+        peers: [
+          { name: 'faiss', version: '1.7', ...shape, ...times, ratio, si: 0.1, siAgrees: true },
+          { name: 'other', version: '2', ...shape, ...times, ratio, si: 0.2, siAgrees: false },
+          { name: 'product', version: '3', ...shape, ...times, ratio },
+          { name: 'torch', ...shape, notMeasured: 'python3: No module\u001b[31m' },
+        ],
+      },
+      PLAIN,
+    );
+    expect(text).toMatch(/faiss +1\.7 +2,000 +1,024 +0\.100 +0\.050 +2\.42× +0\.10000\n/);
+    expect(text).toMatch(/other .* 0\.20000, which is NOT ours\n/);
+    expect(text).toMatch(/product .* –\n/);
+    expect(text).toContain('torch not measured: python3: No module\\u{1b}[31m\n');
+    expect(text).not.toContain('over serial');
+  });
 });
 
 test('tables align, bars stay within their width, JSON has arrays and nulls', () => {
