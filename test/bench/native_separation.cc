@@ -1,134 +1,209 @@
-// Measures sieve_separation_index on made data, as one trial in its own process.
-//   native_separation ROWS DIMS KIND BACKEND [THREADS] [REPEATS] [SEED]
-// KIND: random (uniform, 10 random labels), clustered (100 Gaussian blobs, label = blob modulo 10), or
-// file:PATH with ROWS*DIMS float32 and then ROWS int32 labels from 0 to 9. Prints one JSON line a repeat: CPU
-// and wall seconds of the call, GFLOP/s of CPU time as 2*rows^2*dims / seconds (what a full distance matrix
-// would take), and how far the process's memory peak rose above the input.
-#include <sys/resource.h>
-
-#include <chrono>
+// Times the library's kernels on one workload: every backend of this processor in turn, in one process.
+//
+//   native_separation --kernel si|csi|filters|select [--rows N] [--dims N] [--filters N] [--limit N]
+//                     [--data random|clustered|FILE] [--threads N] [--seed N] [--rounds N]
+//                     [--serial-gflop N] [--reevaluate] [--serve]
+//
+// --dims counts the values of all filters together. Prints one JSON line a contender: medians over the rounds
+// of CPU seconds (all threads) and wall seconds. With --serve it prints a line that lists the contenders,
+// does the contender that each line of stdin names, and answers with one JSON line a trial, so that another
+// program can let them take turns with its own. The rules of the contenders are in contenders.h, the data in
+// workload.h.
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <random>
+#include <iostream>
+#include <map>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "sieve/sieve.h"
+#include "contenders.h"
+#include "measure.h"
+#include "workload.h"
 
+namespace sieve_bench {
 namespace {
 
-double cpu_seconds() {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-// The peak since this program started. (ru_maxrss would start from the parent's.) 0 where /proc is missing.
-double peak_mebibytes() {
-  std::FILE* status = std::fopen("/proc/self/status", "r");
-  if (status == nullptr) return 0;
-  char line[256];
-  double kibibytes = 0;
-  while (std::fgets(line, sizeof(line), status) != nullptr) {
-    if (std::sscanf(line, "VmHWM: %lf", &kibibytes) == 1) break;
-  }
-  std::fclose(status);
-  return kibibytes / 1024.0;
-}
-
-struct Data {
-  std::vector<float> features;
-  std::vector<int32_t> labels;
+struct Arguments {
+  Workload workload;
+  std::string data = "random";
+  unsigned seed = 1;
+  int rounds = 5;
+  double serial_gflop = 4;
+  bool reevaluate = false;
+  bool serve = false;
 };
 
-Data make_data(size_t rows, size_t dims, const std::string& kind, unsigned seed) {
-  Data data{std::vector<float>(rows * dims), std::vector<int32_t>(rows)};
-  if (kind.rfind("file:", 0) == 0) {
-    std::FILE* file = std::fopen(kind.c_str() + 5, "rb");
-    if (file == nullptr ||
-        std::fread(data.features.data(), sizeof(float), rows * dims, file) != rows * dims ||
-        std::fread(data.labels.data(), sizeof(int32_t), rows, file) != rows) {
-      std::fprintf(stderr, "Expected %zu x %zu float32 and the labels in %s\n", rows, dims, kind.c_str() + 5);
-      std::exit(1);
-    }
-    std::fclose(file);
-    return data;
+size_t whole_number(const std::string& option, const std::string& text) {
+  char* end = nullptr;
+  const unsigned long long value = std::strtoull(text.c_str(), &end, 10);
+  if (text.empty() || text[0] == '-' || *end != '\0') {
+    throw std::runtime_error("Expected a whole number for " + option + " but received " + text);
   }
-  std::mt19937 random(seed);
-  if (kind == "random") {
-    std::uniform_real_distribution<float> uniform(0.0f, 1.0f);
-    for (float& value : data.features) value = uniform(random);
-    for (int32_t& label : data.labels) label = static_cast<int32_t>(random() % 10);
-    return data;
-  }
-  constexpr size_t kBlobs = 100;
-  std::normal_distribution<float> normal(0.0f, 1.0f);
-  std::vector<float> centers(kBlobs * dims);
-  for (float& value : centers) value = normal(random);
-  for (size_t row = 0; row < rows; ++row) {
-    const size_t blob = random() % kBlobs;
-    data.labels[row] = static_cast<int32_t>(blob % 10);
-    for (size_t k = 0; k < dims; ++k) {
-      data.features[row * dims + k] = centers[blob * dims + k] + 0.5f * normal(random);
-    }
-  }
-  return data;
+  return static_cast<size_t>(value);
 }
 
-int32_t backend_of(const char* name) {
-  for (int32_t backend = SIEVE_BACKEND_AUTO; backend <= SIEVE_BACKEND_AVX512; ++backend) {
-    if (std::strcmp(name, sieve_backend_name(static_cast<sieve_backend>(backend))) == 0) return backend;
+Arguments parse(int count, char** values) {
+  Arguments arguments;
+  Workload& workload = arguments.workload;
+  for (int i = 1; i < count; ++i) {
+    const std::string option = values[i];
+    if (option == "--reevaluate" || option == "--serve") {
+      (option == "--serve" ? arguments.serve : arguments.reevaluate) = true;
+      continue;
+    }
+    if (i + 1 == count) throw std::runtime_error("Expected a value for " + option);
+    const std::string value = values[++i];
+    const auto number = [&] { return whole_number(option, value); };
+    if (option == "--kernel")
+      workload.kernel = value;
+    else if (option == "--rows")
+      workload.rows = number();
+    else if (option == "--dims")
+      workload.dims = number();
+    else if (option == "--filters")
+      workload.filters = number();
+    else if (option == "--limit")
+      workload.limit = number();
+    else if (option == "--threads")
+      workload.threads = static_cast<int>(number());
+    else if (option == "--data")
+      arguments.data = value;
+    else if (option == "--seed")
+      arguments.seed = static_cast<unsigned>(number());
+    else if (option == "--rounds")
+      arguments.rounds = static_cast<int>(number());
+    else if (option == "--serial-gflop")
+      arguments.serial_gflop = static_cast<double>(number());
+    else
+      throw std::runtime_error("Expected a known option but received " + option);
   }
-  std::fprintf(stderr, "Expected serial, avx2, avx512 or auto for BACKEND but received %s\n", name);
-  std::exit(2);
+  if (workload.rows < 2 || workload.dims < 1 || workload.filters < 1 || arguments.rounds < 1 ||
+      workload.dims % workload.filters != 0) {
+    throw std::runtime_error("Expected 2 rows or more, and filters that divide --dims");
+  }
+  return arguments;
+}
+
+// Holds the longest answer so far; every other one has to be equal as far as both go.
+class AnswerCheck {
+ public:
+  void add(const Contender& contender, const std::vector<double>& answer) {
+    for (size_t i = 0; i < answer.size() && i < known_.size(); ++i) {
+      if (answer[i] == known_[i] || (std::isnan(answer[i]) && std::isnan(known_[i]))) continue;
+      throw std::runtime_error("Expected " + std::to_string(known_[i]) + " as value " + std::to_string(i) +
+                               " of the answer but received " + std::to_string(answer[i]) + " from " +
+                               contender.name);
+    }
+    if (answer.size() > known_.size()) known_ = answer;
+  }
+
+ private:
+  std::vector<double> known_;
+};
+
+class Session {
+ public:
+  explicit Session(const Arguments& arguments)
+      : arguments_(arguments),
+        contenders_(contenders_of(arguments.workload, arguments.reevaluate, 1e9 * arguments.serial_gflop)) {}
+
+  // Each contender in turn, every other round in the opposite order; the first run of each is not counted.
+  void run_rounds() {
+    std::map<std::string, std::vector<Cost>> costs;
+    for (const Contender& contender : contenders_) trial(contender);
+    for (int round = 0; round < arguments_.rounds; ++round) {
+      for (size_t i = 0; i < contenders_.size(); ++i) {
+        const Contender& contender = contenders_[round % 2 == 0 ? i : contenders_.size() - 1 - i];
+        costs[contender.name].push_back(trial(contender));
+      }
+    }
+    const auto median_of = [&](const std::string& name, double Cost::*part) {
+      std::vector<double> values;
+      for (const Cost& cost : costs[name]) values.push_back(cost.*part);
+      return median(values);
+    };
+    for (const Contender& contender : contenders_) {
+      print(contender,
+            {median_of(contender.name, &Cost::cpu_seconds), median_of(contender.name, &Cost::wall_seconds),
+             median_of(contender.name, &Cost::peak_mebibytes)});
+    }
+  }
+
+  void serve() {
+    std::printf("{\"contenders\":[");
+    for (size_t i = 0; i < contenders_.size(); ++i) {
+      std::printf("%s\"%s\"", i == 0 ? "" : ",", contenders_[i].name.c_str());
+    }
+    std::printf("]}\n");
+    std::fflush(stdout);
+    for (std::string name; std::getline(std::cin, name);) {
+      bool found = false;
+      for (const Contender& contender : contenders_) {
+        if (contender.name != name) continue;
+        print(contender, trial(contender));
+        found = true;
+      }
+      if (!found) throw std::runtime_error("Expected the name of a contender but received " + name);
+    }
+  }
+
+ private:
+  Cost trial(const Contender& contender) {
+    std::vector<double> answer;
+    const Cost cost = measure([&] { answer = contender.run(); });
+    answers_.add(contender, answer);
+    if (!answer.empty()) indices_[contender.name] = answer.front();
+    return {cost.cpu_seconds * contender.scale, cost.wall_seconds * contender.scale, cost.peak_mebibytes};
+  }
+
+  void print(const Contender& contender, const Cost& cost) const {
+    const Workload& workload = arguments_.workload;
+    const bool has_index = workload.kernel == "si" || workload.kernel == "csi";
+    const auto found = indices_.find(contender.name);
+    const double index = has_index && found != indices_.end() ? found->second : std::nan("");
+    std::printf("{\"kernel\":\"%s\",\"contender\":\"%s\",\"rows\":%zu,\"dims\":%zu,\"filters\":%zu",
+                workload.kernel.c_str(), contender.name.c_str(), workload.rows, workload.dims,
+                workload.filters);
+    std::printf(",\"cpuSeconds\":%.6f,\"wallSeconds\":%.6f", cost.cpu_seconds, cost.wall_seconds);
+    if (contender.name != "read") {
+      std::printf(",\"gflops\":%.2f", operations_of(workload) / cost.wall_seconds * 1e-9);
+    }
+    std::printf(",\"inputBytesPerSecond\":%.4g",
+                static_cast<double>(workload.features.size() * sizeof(float)) / cost.wall_seconds);
+    std::printf(",\"peakBeyondInputMiB\":%.1f,\"extrapolated\":%s", cost.peak_mebibytes,
+                contender.scale == 1 ? "false" : "true");
+    std::printf(",\"measuredRows\":%zu,\"measuredFilters\":%zu", contender.measured_rows,
+                contender.measured_filters);
+    if (!std::isnan(index)) std::printf(",\"index\":%.6f", index);
+    std::printf("}\n");
+    std::fflush(stdout);
+  }
+
+  const Arguments& arguments_;
+  const std::vector<Contender> contenders_;
+  AnswerCheck answers_;
+  std::map<std::string, double> indices_;
+};
+
+int run(int count, char** values) {
+  try {
+    Arguments arguments = parse(count, values);
+    fill(arguments.workload, arguments.data, arguments.seed);
+    Session session(arguments);
+    if (arguments.serve)
+      session.serve();
+    else
+      session.run_rounds();
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
 }
 
 }  // namespace
+}  // namespace sieve_bench
 
-int main(int argc, char** argv) {
-  if (argc < 5) {
-    std::fprintf(stderr, "Usage: %s ROWS DIMS random|clustered BACKEND [THREADS] [REPEATS] [SEED]\n",
-                 argv[0]);
-    return 2;
-  }
-  const size_t rows = std::strtoull(argv[1], nullptr, 10), dims = std::strtoull(argv[2], nullptr, 10);
-  const std::string kind = argv[3];
-  sieve_run_options options{};
-  options.backend = backend_of(argv[4]);
-  options.threads = argc > 5 ? std::atoi(argv[5]) : 0;
-  const int repeats = argc > 6 ? std::atoi(argv[6]) : 1;
-  const Data data = make_data(rows, dims, kind, argc > 7 ? static_cast<unsigned>(std::atoi(argv[7])) : 1u);
-
-  sieve_separation_request request{};
-  request.features = {data.features.data(), rows, dims, 0};
-  request.labels = data.labels.data();
-  request.class_count = 10;
-  const double before_mebibytes = peak_mebibytes();
-  for (int repeat = 0; repeat < repeats; ++repeat) {
-    sieve_separation_result result{};
-    sieve_error error{};
-    const double cpu = cpu_seconds();
-    const auto wall = std::chrono::steady_clock::now();
-    if (sieve_separation_index(&request, &options, &result, &error) != SIEVE_STATUS_OK) {
-      std::fprintf(stderr, "%s\n", error.message);
-      return 1;
-    }
-    const double cpu_taken = cpu_seconds() - cpu;
-    const double wall_taken = std::chrono::duration<double>(std::chrono::steady_clock::now() - wall).count();
-    std::printf(
-        "{\"kernel\":\"si\",\"backend\":\"%s\",\"rows\":%zu,\"dims\":%zu,\"data\":\"%s\",\"si\":%.6f,"
-        "\"cpuSeconds\":%.4f,\"wallSeconds\":%.4f,\"gflops\":%.1f,\"peakBeyondInputMiB\":%.1f,\"inputMiB\":%."
-        "1f}\n",
-        sieve_backend_name(static_cast<sieve_backend>(result.backend)), rows, dims, kind.c_str(),
-        result.value, cpu_taken, wall_taken,
-        2.0 * static_cast<double>(rows) * static_cast<double>(rows) * static_cast<double>(dims) / cpu_taken *
-            1e-9,
-        peak_mebibytes() - before_mebibytes, static_cast<double>(rows * dims * sizeof(float)) / 1048576.0);
-    std::fflush(stdout);
-  }
-  return 0;
-}
+int main(int count, char** values) { return sieve_bench::run(count, values); }

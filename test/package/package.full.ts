@@ -68,6 +68,7 @@ test('the package holds what an installation needs and nothing else', () => {
     'dist/index.d.mts',
     'dist/cli.cjs',
     'dist/session-worker.cjs',
+    'src/assets/bench/peer.py',
     'src/assets/demo/resnet14_shapes.onnx',
   ];
   expect(needed.filter((path) => !paths.includes(path))).toEqual([]);
