@@ -65,6 +65,8 @@ bool backend_available(sieve_backend backend) {
     case SIEVE_BACKEND_AVX512:
       return cpu_features().avx512 && tile_kernels(backend) != nullptr;
     case SIEVE_BACKEND_AVX512_BF16:
+      return cpu_features().avx512_bf16 && tile_kernels(backend) != nullptr &&
+             rounded_kernels(backend) != nullptr;
     case SIEVE_BACKEND_AMX_BF16:
     case SIEVE_BACKEND_AMX_FP16:
     case SIEVE_BACKEND_NEON:
@@ -94,6 +96,14 @@ const TileKernels* tile_kernels(sieve_backend resolved) {
   const sieve_backend backend = float32_backend(resolved);
   if (backend == SIEVE_BACKEND_AVX2) return tile_kernels_avx2();
   if (backend == SIEVE_BACKEND_AVX512) return tile_kernels_avx512();
+#endif
+  static_cast<void>(resolved);
+  return nullptr;
+}
+
+const RoundedKernels* rounded_kernels(sieve_backend resolved) {
+#if defined(SIEVE_X86_64)
+  if (resolved == SIEVE_BACKEND_AVX512_BF16) return rounded_kernels_avx512_bf16();
 #endif
   static_cast<void>(resolved);
   return nullptr;

@@ -4,6 +4,7 @@
 
 #include "kernels/center_kernels.h"
 #include "kernels/decode_kernels.h"
+#include "kernels/rounded_kernels.h"
 #include "kernels/tile_kernels.h"
 #include "sieve/sieve.h"
 
@@ -19,8 +20,11 @@ bool backend_available(sieve_backend backend);
 // 16 bits, else the same.
 sieve_backend float32_backend(sieve_backend resolved);
 
-// NULL for SIEVE_BACKEND_SERIAL.
+// NULL for SIEVE_BACKEND_SERIAL. Backends that round to 16 bits have those of AVX-512.
 const TileKernels* tile_kernels(sieve_backend resolved);
+
+// NULL for the backends that work in float32 only.
+const RoundedKernels* rounded_kernels(sieve_backend resolved);
 
 CenterDistances center_distances(sieve_backend resolved);
 

@@ -27,16 +27,15 @@ class CandidateLists {
   static constexpr int32_t kNoLabel = -1;
   static constexpr int32_t kMixedLabels = -2;
 
-  // labels: of the references by point, or NULL. exact: lower == upper is the distance itself, so that
-  // `order` candidates are all that a list needs.
-  CandidateLists(size_t queries, size_t order, bool exact, const int32_t* labels)
-      : order_(order), exact_(exact), capacity_(list_capacity(order, exact)), labels_(labels) {
+  // labels: of the references by point, or NULL. spare: room for candidates beyond the order; 0 means that
+  // lower == upper is the distance itself, so that `order` candidates are all that a list needs.
+  CandidateLists(size_t queries, size_t order, size_t spare, const int32_t* labels)
+      : order_(order), exact_(spare == 0), capacity_(order + spare), labels_(labels) {
     resize(queries);
   }
 
-  static size_t list_capacity(size_t order, bool exact) { return exact ? order : order + 3; }
-  static size_t bytes_per_query(size_t order, bool exact) {
-    return list_capacity(order, exact) * sizeof(Candidate) + sizeof(Summary) + sizeof(float);
+  static size_t bytes_per_query(size_t order, size_t spare) {
+    return (order + spare) * sizeof(Candidate) + sizeof(Summary) + sizeof(float);
   }
 
   // Empties all lists; `queries` of them, thresholds readable up to the next multiple of 64.

@@ -12,7 +12,6 @@
 namespace sieve {
 namespace {
 
-constexpr double kOversizedSquareNorm = 0x1p80;
 constexpr int kLargestScaleExponent = 120;
 
 uint32_t bits_of(float value) {
@@ -155,7 +154,7 @@ Conditioning condition(const std::vector<const Points*>& sets, RunContext& run) 
   if (exact_conditioning(sets, run, conditioning)) return conditioning;
   const std::vector<double> mean = robust_mean(sets, run);
   const double typical = typical_square_norm(sets, mean);
-  const int exponent = typical > 0.0 ? -(std::ilogb(typical) / 2) : 0;
+  const int exponent = typical > 0.0 ? -(std::ilogb(typical / static_cast<double>(mean.size())) / 2) : 0;
   conditioning.scale = std::ldexp(1.0f, std::clamp(exponent, -kLargestScaleExponent, kLargestScaleExponent));
   conditioning.center.resize(mean.size());
   for (size_t k = 0; k < mean.size(); ++k) {
@@ -164,14 +163,15 @@ Conditioning condition(const std::vector<const Points*>& sets, RunContext& run) 
   return conditioning;
 }
 
-std::vector<uint32_t> oversized_points(const Points& points, const Conditioning& conditioning) {
+std::vector<uint32_t> oversized_points(const Points& points, const Conditioning& conditioning,
+                                       double largest_norm) {
   double center_norm = 0.0;
   for (const float value : conditioning.center) center_norm += static_cast<double>(value) * value;
   center_norm = std::sqrt(center_norm);
   std::vector<uint32_t> oversized;
   for (size_t point = 0; point < points.size(); ++point) {
     const double norm = std::sqrt(points.square_norms[point]) * conditioning.scale + center_norm;
-    if (!(norm * norm < kOversizedSquareNorm)) oversized.push_back(static_cast<uint32_t>(point));
+    if (!(norm < largest_norm)) oversized.push_back(static_cast<uint32_t>(point));
   }
   return oversized;
 }
@@ -184,6 +184,9 @@ void PointSums::add(const PointSums& other) {
   for (size_t point = 0; point < square_norms.size(); ++point) {
     square_norms[point] += other.square_norms[point];
     hashes[point] += other.hashes[point];
+  }
+  for (size_t point = 0; point < square_residuals.size(); ++point) {
+    square_residuals[point] += other.square_residuals[point];
   }
 }
 
@@ -227,20 +230,31 @@ PointSums point_sums(const Points& points, const Columns& columns, const Conditi
   return sums;
 }
 
-PointBounds point_bounds(const PointSums& sums, size_t dims, size_t chain, const Conditioning& conditioning) {
+PointBounds point_bounds(const PointSums& sums, size_t dims, size_t chain, const Conditioning& conditioning,
+                         double quotient) {
+  const bool rounded_off = quotient > 0.0;
+  const bool exact = conditioning.exact && !rounded_off;
   const double unit = 0x1p-24;
-  const double beta =
-      conditioning.exact
-          ? 0.0
-          : 1.01 * ((static_cast<double>(chain) + 16.0) * unit + (static_cast<double>(dims) + 3.0) * 0x1p-51);
-  const double eta = conditioning.exact ? 0.0 : (static_cast<double>(dims) + 1.0) * 0x1p-120;
+  const double count = static_cast<double>(dims);
+  // 24 more where norms are added up in float32 first (rounded_pack_body.h).
+  const double operations = static_cast<double>(chain) + (sums.square_residuals.empty() ? 16.0 : 40.0);
+  const double beta = exact ? 0.0 : 1.01 * (operations * unit + (count + 3.0) * 0x1p-51);
+  const double eta = exact ? 0.0 : (count + 1.0) * 0x1p-120;
   PointBounds bounds;
+  if (rounded_off) bounds.growth = round_up((1.0 + quotient) / (1.0 - quotient) * (1.0 + 0x1p-20));
   bounds.lower_norms.resize(sums.square_norms.size());
   bounds.slacks.resize(sums.square_norms.size());
   for (size_t point = 0; point < sums.square_norms.size(); ++point) {
     const double norm = sums.square_norms[point];
-    bounds.lower_norms[point] = round_down(norm * (1.0 - beta) - eta);
-    bounds.slacks[point] = round_up(2.0 * beta * norm + 2.0 * eta);
+    double rounding = 0.0;
+    if (rounded_off) {
+      // |z - a| of rounded_kernels.h; the factor is for the float32 sums of e.
+      const double residual = 1.001 * std::sqrt(sums.square_residuals[point]) + 2.0 * unit * std::sqrt(norm) +
+                              std::sqrt(count) * 0x1p-70;
+      rounding = 2.0 * residual * residual / quotient;
+    }
+    bounds.lower_norms[point] = round_down(norm * (1.0 - beta) - rounding - eta);
+    bounds.slacks[point] = round_up(2.0 * beta * norm + 2.0 * rounding + 2.0 * eta);
   }
   return bounds;
 }

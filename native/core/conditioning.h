@@ -19,17 +19,22 @@ struct Conditioning {
 };
 
 // Looks at all sets together. The centre is the mean of the rows whose norm is not far above the median, so
-// that one outlier neither moves it nor sets the scale: a typical centred row has norm 1.
+// that one outlier neither moves it nor sets the scale: a typical centred value is about 1.
 Conditioning condition(const std::vector<const Points*>& sets, RunContext& run);
 
-// Points so far out that their float32 norm could overflow (2^40 times a typical row), ascending. They are
-// left to the float64 reference.
-std::vector<uint32_t> oversized_points(const Points& points, const Conditioning& conditioning);
+// Points whose conditioned norm may be above `largest_norm`, ascending. They are left to the float64
+// reference.
+std::vector<uint32_t> oversized_points(const Points& points, const Conditioning& conditioning,
+                                       double largest_norm);
 
-// Of each point, over a set of columns of the conditioned float32 values. Sums of disjoint column sets add.
+// Norms up to this keep float32 products finite.
+constexpr double kLargestFloat32Norm = 0x1p40;
+
+// Of each point, over a set of columns of the conditioned values. Sums of disjoint column sets add.
 struct PointSums {
   std::vector<double> square_norms;
-  std::vector<uint64_t> hashes;  // equal rows (0 = -0) have equal hashes
+  std::vector<uint64_t> hashes;          // equal rows (0 = -0) have equal hashes
+  std::vector<double> square_residuals;  // what rounding to 16 bits took away; empty where nothing is rounded
 
   void add(const PointSums& other);
 };
@@ -37,15 +42,18 @@ struct PointSums {
 PointSums point_sums(const Points& points, const Columns& columns, const Conditioning& conditioning,
                      const RunContext& run);
 
-// The two numbers of a point's bound: lower(i,j) = lower_norm[i] + lower_norm[j] - 2 g(i,j), and upper =
-// lower + slack[i] + slack[j].
+// The numbers of a point's bound: lower(i,j) = lower_norm[i] + lower_norm[j] - 2 g(i,j), and upper =
+// growth * (lower + slack[i] + slack[j]), on the squared distance times 1 / (1 - quotient).
 struct PointBounds {
   std::vector<float> lower_norms;
   std::vector<float> slacks;
+  float growth = 1.0f;
 };
 
-// `dims` columns, added up in at most `chain` rounded float32 operations an element.
-PointBounds point_bounds(const PointSums& sums, size_t dims, size_t chain, const Conditioning& conditioning);
+// `dims` columns, added up in at most `chain` rounded float32 operations an element. quotient: q of
+// kernels/rounded_kernels.h, 0 where nothing was rounded off on either side.
+PointBounds point_bounds(const PointSums& sums, size_t dims, size_t chain, const Conditioning& conditioning,
+                         double quotient);
 
 }  // namespace sieve
 

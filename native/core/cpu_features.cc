@@ -58,6 +58,7 @@ CpuFeatures detect() {
       ymm_saved && bit(basic.ecx, 12) && bit(basic.ecx, 28) && bit(basic.ecx, 29) && bit(extended.ebx, 5);
   features.avx512 = features.avx2_fma && zmm_saved && bit(extended.ebx, 16) && bit(extended.ebx, 17) &&
                     bit(extended.ebx, 30) && bit(extended.ebx, 31);
+  features.avx512_bf16 = features.avx512 && extended.eax >= 1 && bit(cpuid(7, 1).eax, 5);
   return features;
 }
 

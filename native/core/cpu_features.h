@@ -7,6 +7,7 @@ namespace sieve {
 struct CpuFeatures {
   bool avx2_fma = false;  // AVX2 and FMA, ymm state saved by the system
   bool avx512 = false;    // AVX-512 F, BW, DQ, VL, zmm state saved by the system
+  bool avx512_bf16 = false;
 };
 
 const CpuFeatures& cpu_features();

@@ -20,6 +20,12 @@ namespace sieve {
 namespace {
 
 constexpr size_t kQueryGrain = 32;
+constexpr size_t kSpareCandidates = 3;  // in float32 few pairs are undecided
+
+bool nothing_rounded_off(const PointSums& sums) {
+  return std::all_of(sums.square_residuals.begin(), sums.square_residuals.end(),
+                     [](double residual) { return residual == 0.0; });
+}
 
 bool has_labels(const SearchProblem& problem) { return !problem.queries->labels.empty(); }
 
@@ -58,26 +64,34 @@ struct SetState {
   std::vector<uint8_t> answered;              // queries that need no candidates
 };
 
+// What prepare_set needs to know of the search.
+struct Preparation {
+  const SearchProblem* problem;
+  const Conditioning* conditioning;
+  const RoundedSearch* rounded;  // NULL: float32
+  bool leave_one_out;
+  const std::vector<uint32_t>* oversized_queries;
+  const std::vector<uint32_t>* oversized_references;
+};
+
 // Queries whose nearest are copies of themselves are answered here; references that `order` lower copies make
-// unnecessary, and points that float32 can not hold, take no part in the sweep.
-SetState prepare_set(const SearchProblem& problem, const Conditioning& conditioning, bool leave_one_out,
-                     const std::vector<uint32_t>& oversized_queries,
-                     const std::vector<uint32_t>& oversized_references, const SearchSet& set, size_t chain,
-                     SearchAnswer& answer) {
+// unnecessary, and points that the kernels can not hold, take no part in the sweep.
+SetState prepare_set(const Preparation& search, const SearchSet& set, const TileColumns& columns,
+                     size_t chain, size_t spare, SearchAnswer& answer) {
+  const SearchProblem& problem = *search.problem;
   const Points& references = *problem.references;
-  const PointSums& reference_sums = leave_one_out ? set.query_sums : set.reference_sums;
-  const size_t dims = column_count(set.columns);
-  SetState state{point_bounds(set.query_sums, dims, chain, conditioning),
-                 leave_one_out ? PointBounds{} : point_bounds(reference_sums, dims, chain, conditioning),
-                 CandidateLists(problem.queries->size(), problem.order, conditioning.exact,
+  const PointSums& reference_sums = search.leave_one_out ? set.query_sums : set.reference_sums;
+  SetState state{{},
+                 {},
+                 CandidateLists(problem.queries->size(), problem.order, spare,
                                 references.labels.empty() ? nullptr : references.labels.data()),
                  groups_of_copies(references, set.columns, reference_sums.hashes, problem.order + 1),
                  std::vector<uint8_t>(problem.queries->size(), 0)};
-  PointBounds& bounds = leave_one_out ? state.query_bounds : state.reference_bounds;
+  std::vector<uint8_t> left_out(references.size(), 0);
   std::vector<Neighbour> nearest;
   for (const std::vector<uint32_t>& group : state.copies) {
     for (size_t rank = 0; rank < group.size(); ++rank) {
-      if (leave_one_out) {
+      if (search.leave_one_out) {
         nearest.clear();
         for (size_t other = 0; nearest.size() < problem.order; ++other) {
           if (other != rank) nearest.push_back({0.0, group[other]});
@@ -86,13 +100,24 @@ SetState prepare_set(const SearchProblem& problem, const Conditioning& condition
         state.answered[group[rank]] = 1;
         state.lists.close(group[rank]);
       }
-      if (rank >= problem.order) bounds.lower_norms[group[rank]] = std::numeric_limits<float>::infinity();
+      if (rank >= problem.order) left_out[group[rank]] = 1;
     }
   }
-  for (const uint32_t point : oversized_references) {
-    bounds.lower_norms[point] = std::numeric_limits<float>::infinity();
+  for (const uint32_t point : *search.oversized_references) left_out[point] = 1;
+
+  const bool rounded_off = !nothing_rounded_off(set.query_sums) || !nothing_rounded_off(reference_sums);
+  const double quotient =
+      rounded_off ? search.rounded->quotient(columns, set.query_sums, reference_sums, left_out) : 0.0;
+  const size_t dims = column_count(set.columns);
+  state.query_bounds = point_bounds(set.query_sums, dims, chain, *search.conditioning, quotient);
+  if (!search.leave_one_out) {
+    state.reference_bounds = point_bounds(reference_sums, dims, chain, *search.conditioning, quotient);
   }
-  for (const uint32_t point : oversized_queries) {
+  PointBounds& bounds = search.leave_one_out ? state.query_bounds : state.reference_bounds;
+  for (size_t point = 0; point < left_out.size(); ++point) {
+    if (left_out[point] != 0) bounds.lower_norms[point] = std::numeric_limits<float>::infinity();
+  }
+  for (const uint32_t point : *search.oversized_queries) {
     state.query_bounds.lower_norms[point] = std::numeric_limits<float>::infinity();
     state.lists.close(point);
   }
@@ -192,13 +217,32 @@ NeighbourSearch::NeighbourSearch(const SearchProblem& problem, RunContext& run)
   std::vector<const Points*> sets{problem.queries};
   if (!leave_one_out_) sets.push_back(problem.references);
   conditioning_ = condition(sets, run);
-  oversized_queries_ = oversized_points(*problem.queries, conditioning_);
-  oversized_references_ = oversized_points(*problem.references, conditioning_);
+  const size_t columns = problem.queries->columns;
+  const size_t segment = problem.segment == 0 ? columns : problem.segment;
+  const RoundedKernels* rounded = rounded_kernels(backend_);
+  const bool rounds = rounded != nullptr && RoundedSearch::pays(*rounded, columns, segment);
+  const double largest_norm = rounds ? rounded->largest_norm : kLargestFloat32Norm;
+  oversized_queries_ = oversized_points(*problem.queries, conditioning_, largest_norm);
+  oversized_references_ = oversized_points(*problem.references, conditioning_, largest_norm);
+  if (rounds) {
+    rounded_ = std::make_unique<RoundedSearch>(*rounded, conditioning_, *problem.queries, *problem.references,
+                                               segment, oversized_queries_, oversized_references_, run);
+  }
+}
+
+TileColumns NeighbourSearch::tile_columns(const Columns& columns) const {
+  return rounded_ != nullptr ? rounded_->tile_columns(columns) : TileColumns{columns, {}};
+}
+
+size_t NeighbourSearch::spare_candidates() const {
+  return rounded_ != nullptr ? rounded_->kernels().spare_candidates : kSpareCandidates;
 }
 
 PointSums NeighbourSearch::sums_of(const Points& points, const Columns& columns,
                                    const RunContext& run) const {
-  return kernels_ == nullptr ? PointSums{} : point_sums(points, columns, conditioning_, run);
+  if (kernels_ == nullptr) return PointSums{};
+  return rounded_ != nullptr ? rounded_->sums_of(points, columns, run)
+                             : point_sums(points, columns, conditioning_, run);
 }
 
 SearchSet NeighbourSearch::set_of(const Columns& columns, const RunContext& run) const {
@@ -208,9 +252,10 @@ SearchSet NeighbourSearch::set_of(const Columns& columns, const RunContext& run)
 
 size_t NeighbourSearch::sets_at_once() const {
   const size_t points = problem_.queries->size() + (leave_one_out_ ? 0 : problem_.references->size());
-  const size_t per_point = sizeof(double) + sizeof(uint64_t) + 2 * sizeof(float);
+  const size_t per_point = 2 * sizeof(double) + sizeof(uint64_t) + 2 * sizeof(float);
   const size_t per_set =
-      points * per_point + problem_.queries->size() * CandidateLists::bytes_per_query(problem_.order, false);
+      points * per_point +
+      problem_.queries->size() * CandidateLists::bytes_per_query(problem_.order, spare_candidates());
   const size_t input = points * problem_.queries->columns * sizeof(float);
   return std::max<size_t>(1, ((size_t{20} << 20) + input / 8) / per_set);
 }
@@ -226,20 +271,37 @@ std::vector<SearchAnswer> NeighbourSearch::search(const Columns& base, bool cumu
   }
 
   for (size_t s = 0; s < sets.size(); ++s) answers.push_back(empty_answer(problem_));
-  std::vector<std::unique_ptr<SetState>> states(sets.size());
+  const TileColumns base_columns = tile_columns(base);
+  std::vector<TileColumns> added, whole;
   std::vector<size_t> chains;
   for (size_t s = 0; s < sets.size(); ++s) {
-    const size_t before = cumulative && s > 0 ? chains.back() : product_chain(column_count(base));
-    chains.push_back(before + product_chain(column_count(sets[s].added)));
+    added.push_back(tile_columns(sets[s].added));
+    whole.push_back(tile_columns(sets[s].columns));
+    const size_t before = cumulative && s > 0 ? chains.back() : product_chain(base_columns);
+    chains.push_back(before + product_chain(added[s]));
   }
+  const Preparation preparation{&problem_,      &conditioning_,      rounded_.get(),
+                                leave_one_out_, &oversized_queries_, &oversized_references_};
+  std::vector<std::unique_ptr<SetState>> states(sets.size());
+  const bool exact = conditioning_.exact && std::all_of(sets.begin(), sets.end(), [](const SearchSet& set) {
+                       return nothing_rounded_off(set.query_sums) && nothing_rounded_off(set.reference_sums);
+                     });
+  const size_t spare = exact ? 0 : spare_candidates();
   parallel_for(run, sets.size(), [&](size_t s, int) {
     states[s] =
-        std::make_unique<SetState>(prepare_set(problem_, conditioning_, leave_one_out_, oversized_queries_,
-                                               oversized_references_, sets[s], chains[s], answers[s]));
+        std::make_unique<SetState>(prepare_set(preparation, sets[s], whole[s], chains[s], spare, answers[s]));
   });
 
-  Sweep sweep{kernels_,       &conditioning_, problem_.queries, problem_.references, leave_one_out_, {}, {},
-              problem_.order, &base,          cumulative};
+  Sweep sweep{};
+  sweep.kernels = kernels_;
+  sweep.conditioning = &conditioning_;
+  sweep.left = problem_.queries;
+  sweep.right = problem_.references;
+  sweep.symmetric = leave_one_out_;
+  sweep.order = problem_.order;
+  sweep.spare = spare;
+  sweep.base = &base_columns;
+  sweep.cumulative = cumulative;
   std::vector<SweepSet> sweep_sets;
   std::vector<const PointBounds*> query_bounds, reference_bounds;
   for (size_t s = 0; s < sets.size(); ++s) {
@@ -247,10 +309,18 @@ std::vector<SearchAnswer> NeighbourSearch::search(const Columns& base, bool cumu
     const PointBounds& right = leave_one_out_ ? state.query_bounds : state.reference_bounds;
     query_bounds.push_back(&state.query_bounds);
     reference_bounds.push_back(&right);
-    sweep_sets.push_back({&sets[s].added, &state.query_bounds, &right, &state.lists});
+    sweep_sets.push_back({&added[s], &state.query_bounds, &right, &state.lists});
   }
   sweep.right_points = points_in_sweep(problem_.references->size(), reference_bounds);
   if (!leave_one_out_) sweep.left_points = points_in_sweep(problem_.queries->size(), query_bounds);
+  if (rounded_ != nullptr) {
+    const bool only_set = sets.size() == 1;
+    sweep.right_points = rounded_->settle_references(std::move(sweep.right_points), only_set, run);
+    if (!leave_one_out_) {
+      sweep.left_points = rounded_->settle_queries(std::move(sweep.left_points), only_set, run);
+    }
+    sweep.rounded = &rounded_->sides();
+  }
   sweep_tiles(sweep, sweep_sets, run, from, from + 0.9 * (to - from));
 
   const std::vector<uint8_t> oversized_query = [&] {
@@ -288,7 +358,7 @@ std::vector<SearchAnswer> NeighbourSearch::search(const Columns& base, bool cumu
     });
     if (!unsettled.empty()) {
       std::sort(unsettled.begin(), unsettled.end());
-      std::vector<NearestList> settled = settle_queries(sweep, sweep_sets[s], set.columns, unsettled, run);
+      std::vector<NearestList> settled = settle_queries(sweep, sweep_sets[s], whole[s], unsettled, run);
       CandidateJudge judge(problem_, set, state.lists);
       for (size_t i = 0; i < unsettled.size(); ++i) {
         judge.offer(unsettled[i], oversized_references_, settled[i]);

@@ -8,10 +8,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "core/conditioning.h"
 #include "core/points.h"
+#include "core/rounded_search.h"
 #include "core/run_context.h"
 #include "kernels/nearest_serial.h"
 #include "kernels/tile_kernels.h"
@@ -23,6 +25,7 @@ struct SearchProblem {
   const Points* references;  // the same object: leave one out
   size_t order;              // 1 .. references that a query can have
   bool wants_neighbours;
+  size_t segment = 0;  // columns that all sets are made of in one piece (a filter's); 0: all columns
 };
 
 // A set of columns whose neighbours are wanted.
@@ -58,6 +61,8 @@ class NeighbourSearch {
                                    RunContext& run, double from, double to) const;
 
  private:
+  TileColumns tile_columns(const Columns& columns) const;
+  size_t spare_candidates() const;
   SearchAnswer search_serially(const SearchSet& set, RunContext& run) const;
 
   SearchProblem problem_;
@@ -65,6 +70,7 @@ class NeighbourSearch {
   sieve_backend backend_;
   const TileKernels* kernels_;  // NULL: serial
   Conditioning conditioning_;
+  std::unique_ptr<RoundedSearch> rounded_;  // NULL: float32
   std::vector<uint32_t> oversized_queries_;
   std::vector<uint32_t> oversized_references_;
 };

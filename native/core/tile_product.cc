@@ -1,9 +1,12 @@
 #include "core/tile_product.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace sieve {
 namespace {
+
+constexpr size_t kRowMultiple = 96;  // of every kernel's row panels: 6, 8, 12, 16, 32
 
 size_t round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
@@ -12,16 +15,18 @@ size_t product_stride(size_t edge) { return round_up(edge, 96) + 16; }
 
 }  // namespace
 
-TileProduct::TileProduct(const TileKernels& kernels, const Conditioning& conditioning, size_t edge)
-    : kernels_(kernels),
+TileProduct::TileProduct(size_t edge)
+    : stride_(product_stride(edge)), buffer_floats_(round_up(edge, kRowMultiple) * stride_ + 64) {}
+
+PackingProduct::PackingProduct(const TileKernels& kernels, const Conditioning& conditioning, size_t edge)
+    : TileProduct(edge),
+      kernels_(kernels),
       conditioning_(conditioning),
-      stride_(product_stride(edge)),
-      buffer_floats_(round_up(edge, kernels.row_panel) * stride_ + 64),
       packed_left_(round_up(edge, kernels.row_panel) * kPanelDepth),
       packed_right_(round_up(edge, kernels.column_panel) * kPanelDepth) {}
 
-void TileProduct::pack(Pack pack, const TileRows& rows, size_t column, size_t count, size_t offset,
-                       size_t depth, float* packed) {
+void PackingProduct::pack(Pack pack, const TileRows& rows, size_t column, size_t count, size_t offset,
+                          size_t depth, float* packed) {
   if (rows.points->decode != nullptr) decoded_.resize(rows.size() * kPanelDepth);
   row_values_.resize(rows.size());
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -31,8 +36,9 @@ void TileProduct::pack(Pack pack, const TileRows& rows, size_t column, size_t co
        offset, depth, packed);
 }
 
-void TileProduct::compute(const TileRows& left, const TileRows& right, const Columns& columns, bool diagonal,
-                          const float* base, float* out) {
+void PackingProduct::compute(const TileRows& left, const TileRows& right, const TileColumns& tile_columns,
+                             bool diagonal, const float* base, float* out) {
+  const Columns& columns = tile_columns.columns;
   const size_t left_panels = (left.size() + kernels_.row_panel - 1) / kernels_.row_panel;
   const size_t right_panels = (right.size() + kernels_.column_panel - 1) / kernels_.column_panel;
   const uint32_t* first_right_panel = nullptr;
@@ -60,18 +66,82 @@ void TileProduct::compute(const TileRows& left, const TileRows& right, const Col
       }
     }
     kernels_.multiply(packed_left_.data(), left_panels, packed_right_.data(), right_panels, depth, base, out,
-                      stride_, first_right_panel);
+                      stride(), first_right_panel);
     base = out;
     left_over -= depth;
   }
 }
 
-size_t TileProduct::bytes_per_worker(size_t edge) {
+RoundedProduct::RoundedProduct(const RoundedSides& sides, size_t edge)
+    : TileProduct(edge),
+      sides_(sides),
+      packed_(round_up(edge, kRowMultiple) * kRoundedBlockPairs),
+      arranged_(sides.packing.kernels->arrange_left != nullptr
+                    ? round_up(edge, kRowMultiple) * kRoundedBlockPairs
+                    : 0) {}
+
+RoundedPanels RoundedProduct::left_panels(const TileRows& left, const RoundedLayout::BlockRuns& runs) {
+  const size_t count = round_up(left.size(), 2 * kRoundedPanel) / kRoundedPanel;
+  if (left.first_slot != TileRows::kNoSlot) {
+    return sides_.left->panels(runs.block, left.first_slot / kRoundedPanel, count);
+  }
+  const RoundedLayout::Block& block = sides_.layout->blocks()[runs.block];
+  PartPacker packer(sides_.packing, *left.points);
+  for (size_t panel = 0; panel < count; ++panel) {
+    uint32_t members[kRoundedPanel];
+    for (size_t i = 0; i < kRoundedPanel; ++i) {
+      const size_t row = panel * kRoundedPanel + i;
+      members[i] = row < left.size() ? left.members[row] : kNoMember;
+    }
+    for (const RoundedLayout::Part& part : block.parts) {
+      if (!touches(runs.runs, part)) continue;
+      RoundedSums sums[kRoundedPanel] = {};
+      packer.pack(members, part, packed_.data() + (panel * block.pairs + part.pair_begin) * kRoundedPanel,
+                  sums);
+    }
+  }
+  return {packed_.data(), count, block.pairs};
+}
+
+void RoundedProduct::compute(const TileRows& left, const TileRows& right, const TileColumns& columns,
+                             bool diagonal, const float* base, float* out) {
+  const RoundedKernels& kernels = *sides_.packing.kernels;
+  const size_t right_count = round_up(right.size(), kRoundedPanelGroup * kRoundedPanel) / kRoundedPanel;
+  for (const RoundedLayout::BlockRuns& runs : columns.runs) {
+    RoundedPanels left_operand = left_panels(left, runs);
+    if (kernels.arrange_left != nullptr) {
+      kernels.arrange_left(left_operand, runs.runs.data(), runs.runs.size(), arranged_.data());
+      left_operand.data = arranged_.data();
+    }
+    const uint32_t* first_right_panel = nullptr;
+    if (diagonal) {
+      first_right_panel_.resize(left_operand.count);
+      std::iota(first_right_panel_.begin(), first_right_panel_.end(), 0u);
+      first_right_panel = first_right_panel_.data();
+    }
+    kernels.multiply(left_operand,
+                     sides_.right->panels(runs.block, right.first_slot / kRoundedPanel, right_count),
+                     runs.runs.data(), runs.runs.size(), base, out, stride(), first_right_panel);
+    base = out;
+  }
+}
+
+size_t product_bytes_per_worker(size_t edge) {
   return (2 * edge * kPanelDepth + 2 * edge * product_stride(edge)) * sizeof(float);
 }
 
-size_t product_chain(size_t column_count) {
-  return std::min(column_count, kPanelDepth) + (column_count + kPanelDepth - 1) / kPanelDepth;
+size_t product_chain(const TileColumns& columns) {
+  if (columns.runs.empty()) {
+    const size_t count = column_count(columns.columns);
+    return std::min(count, kPanelDepth) + (count + kPanelDepth - 1) / kPanelDepth;
+  }
+  size_t longest = 0;
+  for (const RoundedLayout::BlockRuns& block : columns.runs) {
+    size_t values = 0;
+    for (const PairRun& run : block.runs) values += 2 * run.count;
+    longest = std::max(longest, values);
+  }
+  return 2 * longest + columns.runs.size();
 }
 
 }  // namespace sieve

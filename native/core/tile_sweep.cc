@@ -25,7 +25,7 @@ size_t tile_edge(size_t left, size_t right, bool symmetric, int threads) {
   };
   const size_t workers = static_cast<size_t>(threads);
   size_t edge = kLargestEdge;
-  while (edge > kSmallestEdge && (workers * TileProduct::bytes_per_worker(edge) > kWorkspaceBytes ||
+  while (edge > kSmallestEdge && (workers * product_bytes_per_worker(edge) > kWorkspaceBytes ||
                                   (workers > 1 && tiles(edge) < 6 * workers))) {
     edge -= kSmallestEdge;
   }
@@ -41,19 +41,24 @@ Block block_at(size_t index, size_t points, size_t edge) {
   return {index * edge, std::min(edge, points - index * edge)};
 }
 
+std::unique_ptr<TileProduct> make_product(const Sweep& sweep, size_t edge) {
+  if (sweep.rounded != nullptr) return std::make_unique<RoundedProduct>(*sweep.rounded, edge);
+  return std::make_unique<PackingProduct>(*sweep.kernels, *sweep.conditioning, edge);
+}
+
 // What a worker needs for one tile at a time.
 struct Worker {
   Worker(const Sweep& sweep, const int32_t* right_labels, const int32_t* left_labels, size_t edge,
          bool has_base)
-      : product(*sweep.kernels, *sweep.conditioning, edge),
-        base(has_base ? product.buffer_floats() : 0),
-        out(product.buffer_floats()),
+      : product(make_product(sweep, edge)),
+        base(has_base ? product->buffer_floats() : 0),
+        out(product->buffer_floats()),
         right_norms((edge + 63) / 64 * 64),
-        left_lists(0, sweep.order, sweep.conditioning->exact, right_labels),
-        right_lists(0, sweep.order, sweep.conditioning->exact, left_labels),
+        left_lists(0, sweep.order, sweep.spare, right_labels),
+        right_lists(0, sweep.order, sweep.spare, left_labels),
         hits(edge) {}
 
-  TileProduct product;
+  std::unique_ptr<TileProduct> product;
   AlignedFloats base;
   AlignedFloats out;
   AlignedFloats right_norms;
@@ -64,10 +69,12 @@ struct Worker {
   TileRows right_rows;
 };
 
-void take_rows(const Points& points, const std::vector<uint32_t>& taking_part, Block block, TileRows& rows) {
+void take_rows(const Points& points, const std::vector<uint32_t>& taking_part, Block block, bool has_slots,
+               TileRows& rows) {
   const auto first = taking_part.begin() + static_cast<std::ptrdiff_t>(block.begin);
   rows.points = &points;
   rows.members.assign(first, first + static_cast<std::ptrdiff_t>(block.count));
+  rows.first_slot = has_slots ? block.begin : TileRows::kNoSlot;
 }
 
 void take_norms(const PointBounds& bounds, const std::vector<uint32_t>& taking_part, Block block,
@@ -84,6 +91,7 @@ void collect_candidates(const Sweep& sweep, const SweepSet& set, Block left, Blo
   const std::vector<uint32_t>& right_points = sweep.right_points;
   CandidateLists& rows = worker.left_lists;
   CandidateLists& columns = worker.right_lists;
+  const float growth = set.left->growth;
   for (size_t i = 0; i < left.count; ++i) {
     const uint32_t left_point = left_points[left.begin + i];
     const float left_slack = set.left->slacks[left_point];
@@ -94,12 +102,12 @@ void collect_candidates(const Sweep& sweep, const SweepSet& set, Block left, Blo
     while (j < right.count) {
       const size_t end = std::min(right.count, j + step);
       const size_t found =
-          sweep.kernels->scan(worker.out.data() + i * worker.product.stride(), worker.right_norms.data(),
+          sweep.kernels->scan(worker.out.data() + i * worker.product->stride(), worker.right_norms.data(),
                               columns.thresholds(), j, end, left_norm, rows.threshold(i), worker.hits.data());
       for (size_t h = 0; h < found; ++h) {
         const TileHit& hit = worker.hits[h];
         const uint32_t right_point = right_points[right.begin + hit.column];
-        const float upper = hit.lower + (left_slack + set.right->slacks[right_point]);
+        const float upper = growth * (hit.lower + (left_slack + set.right->slacks[right_point]));
         rows.insert(i, {hit.lower, upper, right_point});
         if (sweep.symmetric) columns.insert(hit.column, {hit.lower, upper, left_point});
       }
@@ -161,7 +169,7 @@ void sweep_tiles(const Sweep& sweep, const std::vector<SweepSet>& sets, RunConte
     std::unique_ptr<Worker>& slot = workers[static_cast<size_t>(worker_index)];
     if (!slot) {
       slot = std::make_unique<Worker>(sweep, labels_of(*sweep.right), labels_of(*sweep.left), edge,
-                                      !sweep.base->empty());
+                                      !sweep.base->columns.empty());
     }
     Worker& worker = *slot;
     const auto [a, b] = tiles[task / groups];
@@ -169,19 +177,19 @@ void sweep_tiles(const Sweep& sweep, const std::vector<SweepSet>& sets, RunConte
     const Block left = block_at(a, left_points.size(), edge);
     const Block right = block_at(b, right_points.size(), edge);
     const bool diagonal = sweep.symmetric && a == b;
-    take_rows(*sweep.left, left_points, left, worker.left_rows);
-    take_rows(*sweep.right, right_points, right, worker.right_rows);
+    take_rows(*sweep.left, left_points, left, true, worker.left_rows);
+    take_rows(*sweep.right, right_points, right, true, worker.right_rows);
     const float* base = nullptr;
-    if (!sweep.base->empty()) {
-      worker.product.compute(worker.left_rows, worker.right_rows, *sweep.base, diagonal, nullptr,
-                             worker.base.data());
+    if (!sweep.base->columns.empty()) {
+      worker.product->compute(worker.left_rows, worker.right_rows, *sweep.base, diagonal, nullptr,
+                              worker.base.data());
       base = worker.base.data();
     }
     for (size_t s = sets.size() * group / groups; s < sets.size() * (group + 1) / groups; ++s) {
       const SweepSet& set = sets[s];
       run.throw_if_cancelled();
-      worker.product.compute(worker.left_rows, worker.right_rows, *set.added, diagonal, base,
-                             worker.out.data());
+      worker.product->compute(worker.left_rows, worker.right_rows, *set.added, diagonal, base,
+                              worker.out.data());
       if (sweep.cumulative) base = worker.out.data();
       take_norms(*set.right, right_points, right, worker.right_norms);
       {
@@ -209,7 +217,7 @@ void sweep_tiles(const Sweep& sweep, const std::vector<SweepSet>& sets, RunConte
   });
 }
 
-std::vector<NearestList> settle_queries(const Sweep& sweep, const SweepSet& set, const Columns& columns,
+std::vector<NearestList> settle_queries(const Sweep& sweep, const SweepSet& set, const TileColumns& columns,
                                         const std::vector<uint32_t>& queries, RunContext& run) {
   std::vector<NearestList> settled(queries.size(), NearestList(sweep.order));
   const std::vector<uint32_t>& references = sweep.right_points;
@@ -224,22 +232,23 @@ std::vector<NearestList> settle_queries(const Sweep& sweep, const SweepSet& set,
     if (!slot) slot = std::make_unique<Worker>(sweep, nullptr, nullptr, right_edge, false);
     Worker& worker = *slot;
     const Block left = block_at(a, queries.size(), left_edge);
-    take_rows(*sweep.left, queries, left, worker.left_rows);
+    take_rows(*sweep.left, queries, left, false, worker.left_rows);
     RowReader reader(*sweep.left, 1);
     std::vector<uint32_t> within;
     std::vector<double> distances(right_edge);
     for (size_t b = 0; b < blocks_of(references.size(), right_edge); ++b) {
       run.throw_if_cancelled();
       const Block right = block_at(b, references.size(), right_edge);
-      take_rows(*sweep.right, references, right, worker.right_rows);
+      take_rows(*sweep.right, references, right, true, worker.right_rows);
       take_norms(*set.right, references, right, worker.right_norms);
       worker.right_lists.resize(right.count);
       for (size_t j = 0; j < right.count; ++j) worker.right_lists.close(j);
-      worker.product.compute(worker.left_rows, worker.right_rows, columns, false, nullptr, worker.out.data());
+      worker.product->compute(worker.left_rows, worker.right_rows, columns, false, nullptr,
+                              worker.out.data());
       for (size_t i = 0; i < left.count; ++i) {
         const uint32_t query = queries[left.begin + i];
         const size_t found =
-            sweep.kernels->scan(worker.out.data() + i * worker.product.stride(), worker.right_norms.data(),
+            sweep.kernels->scan(worker.out.data() + i * worker.product->stride(), worker.right_norms.data(),
                                 worker.right_lists.thresholds(), 0, right.count, set.left->lower_norms[query],
                                 set.lists->threshold(query), worker.hits.data());
         within.clear();
@@ -248,8 +257,8 @@ std::vector<NearestList> settle_queries(const Sweep& sweep, const SweepSet& set,
           if (!sweep.symmetric || reference != query) within.push_back(reference);
         }
         if (within.empty()) continue;
-        distances_to(reader.read(0, query, columns), *sweep.right, within.data(), within.size(), columns,
-                     distances.data());
+        distances_to(reader.read(0, query, columns.columns), *sweep.right, within.data(), within.size(),
+                     columns.columns, distances.data());
         for (size_t h = 0; h < within.size(); ++h) settled[left.begin + i].offer({distances[h], within[h]});
       }
     }

@@ -10,23 +10,25 @@
 #include "core/conditioning.h"
 #include "core/points.h"
 #include "core/run_context.h"
+#include "core/tile_product.h"
 #include "kernels/nearest_serial.h"
 #include "kernels/tile_kernels.h"
 
 namespace sieve {
 
 // A set of columns = the sweep's base columns and those added here, with what each point needs for its
-// bounds. A lower norm of +infinity keeps a point from being anyone's candidate; a closed list from having
-// any.
+// bounds (the growth of both sides is the same). A lower norm of +infinity keeps a point from being anyone's
+// candidate; a closed list from having any.
 struct SweepSet {
-  const Columns* added;
+  const TileColumns* added;
   const PointBounds* left;   // of the queries
   const PointBounds* right;  // of the references; the same object as left in a symmetric sweep
   CandidateLists* lists;     // of the queries
 };
 
 struct Sweep {
-  const TileKernels* kernels;
+  const TileKernels* kernels;   // scan, and products where nothing is rounded
+  const RoundedSides* rounded;  // NULL: float32
   const Conditioning* conditioning;
   const Points* left;                 // queries
   const Points* right;                // references
@@ -34,8 +36,9 @@ struct Sweep {
   std::vector<uint32_t> left_points;  // those that take part; unused where symmetric
   std::vector<uint32_t> right_points;
   size_t order;
-  const Columns* base;  // columns that all sets share; may be empty
-  bool cumulative;      // each set contains the columns of the set before it as well
+  size_t spare;             // room of a candidate list beyond the order
+  const TileColumns* base;  // columns that all sets share; may be empty
+  bool cumulative;          // each set contains the columns of the set before it as well
 };
 
 // Fills the lists of all sets. Progress: [from, to].
@@ -44,7 +47,7 @@ void sweep_tiles(const Sweep& sweep, const std::vector<SweepSet>& sets, RunConte
 
 // For each of `queries` (points of sweep.left) the exact nearest references among sweep.right_points, by
 // float64 of what is within the thresholds in set.lists. columns: base and added together.
-std::vector<NearestList> settle_queries(const Sweep& sweep, const SweepSet& set, const Columns& columns,
+std::vector<NearestList> settle_queries(const Sweep& sweep, const SweepSet& set, const TileColumns& columns,
                                         const std::vector<uint32_t>& queries, RunContext& run);
 
 }  // namespace sieve
