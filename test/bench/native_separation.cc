@@ -174,6 +174,7 @@ class Session {
                 static_cast<double>(workload.features.size() * sizeof(float)) / cost.wall_seconds);
     std::printf(",\"peakBeyondInputMiB\":%.1f,\"extrapolated\":%s", cost.peak_mebibytes,
                 contender.scale == 1 ? "false" : "true");
+    std::printf(",\"scale\":%.6g", contender.scale);
     std::printf(",\"measuredRows\":%zu,\"measuredFilters\":%zu", contender.measured_rows,
                 contender.measured_filters);
     if (!std::isnan(index)) std::printf(",\"index\":%.6f", index);

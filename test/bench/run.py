@@ -159,9 +159,10 @@ def measure(native, case, kind, path, options):
                 peers = start_peers(case, path, options, missing)
             turns = [(name, ours, name) for name in names] + [(name, peer, "") for name, (peer, _) in peers.items()]
             # Above `--longest` seconds a run is not repeated, and its first one counts.
+            taken = lambda trial: trial["wallSeconds"] / trial.get("scale", 1)
             for round_number in range(-1, options.rounds):
                 for name, contender, line in turns if round_number % 2 == 0 else turns[::-1]:
-                    if name in missing or any(trial["wallSeconds"] > options.longest for trial in trials[name]):
+                    if name in missing or any(taken(trial) > options.longest for trial in trials[name]):
                         continue
                     time.sleep(SETTLE_SECONDS)
                     try:
@@ -171,7 +172,7 @@ def measure(native, case, kind, path, options):
                             raise
                         missing[name] = str(failure)
                         continue
-                    if round_number >= 0 or trial["wallSeconds"] > options.longest:
+                    if round_number >= 0 or taken(trial) > options.longest:
                         trials[name].append(trial)
         finally:
             for peer, _ in peers.values():

@@ -184,6 +184,15 @@ describe('benchmark', () => {
     }
   });
 
+  test('a part that is short is repeated, however long the whole would take', async () => {
+    jest.spyOn(rounds, 'time').mockImplementation(async (call) => {
+      return { value: await call(), cpuSeconds: 2, wallSeconds: 5 };
+    });
+    const { results } = await benchmark({ ...SMALL, repeats: 2, kernels: ['separationIndex'], serialSeconds: 5 });
+    expect(results[0]).toMatchObject({ backend: 'serial', extrapolated: true, trials: 2 });
+    expect(results[0]!.wallSeconds).toBeCloseTo((5 * 600) / 64, 9);
+  });
+
   test('a serial run that fits is done in full', async () => {
     const { results } = await benchmark({ ...SMALL, kernels: ['separationIndex'], order: 4, serialSeconds: 100 });
     for (const result of results)

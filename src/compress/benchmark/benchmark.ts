@@ -99,7 +99,7 @@ async function measureCase(
       run: async () => {
         const { value, ...timing } = await time(() => taskOf(backend).time(controlOf(backend)));
         answers.add(backend, value);
-        return backend === 'serial' ? scaled(timing, serial.scale) : timing;
+        return timing;
       },
     }));
     const contenders = [...own, ...(group?.contenders(signal) ?? [])];
@@ -107,9 +107,9 @@ async function measureCase(
     const onRun = (name: string): void => report(done++ / (contenders.length * repeats), `${item.kernel}, ${name}`);
     const timings = await alternate(contenders, { rounds: repeats, signal, settle: group?.settle, onRun });
 
-    const serialCpuSeconds = medians(timings[0]!).cpuSeconds;
+    const serialCpuSeconds = scaled(medians(timings[0]!), serial.scale).cpuSeconds;
     const results = backends.map((backend, i): KernelMeasurement => {
-      const { cpuSeconds, wallSeconds } = medians(timings[i]!);
+      const { cpuSeconds, wallSeconds } = scaled(medians(timings[i]!), backend === 'serial' ? serial.scale : 1);
       const part = backend === 'serial' ? serial.measured : { rows: item.rows, filters: item.filters };
       return {
         ...item,
