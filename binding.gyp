@@ -40,6 +40,7 @@
       ],
       'conditions': [
         ['target_arch=="x64"', { 'dependencies': ['sieve_avx2', 'sieve_avx512'] }],
+        ['target_arch=="arm64"', { 'sources': ['<!@(node <(sources_script) sources neon)'] }],
         ['OS!="win"', { 'libraries': ['-pthread'] }],
         ['OS=="linux"', { 'ldflags': ['-Wl,-z,now'] }],
       ],

@@ -34,6 +34,11 @@ check_cxx_source_compiles("
   #error not x64
   #endif
   int main() { return 0; }" SIEVE_TARGET_IS_X64)
+check_cxx_source_compiles("
+  #if !defined(__aarch64__) && !defined(_M_ARM64)
+  #error not arm64
+  #endif
+  int main() { return 0; }" SIEVE_TARGET_IS_ARM64)
 
 # Adds each instruction set's files to the target where the processor has it, with that set's flags on those files only.
 function(sieve_add_instruction_sets TARGET)
@@ -41,7 +46,8 @@ function(sieve_add_instruction_sets TARGET)
   math(EXPR LAST "${COUNT} - 1")
   foreach(INDEX RANGE ${LAST})
     string(JSON PROCESSOR GET "${SIEVE_SOURCES_JSON}" instructionSets ${INDEX} processor)
-    if(PROCESSOR STREQUAL "x64" AND NOT SIEVE_TARGET_IS_X64)
+    string(TOUPPER ${PROCESSOR} PROCESSOR)
+    if(NOT SIEVE_TARGET_IS_${PROCESSOR})
       continue()
     endif()
     sieve_read_list(FLAGS instructionSets ${INDEX} flags ${SIEVE_COMPILER})

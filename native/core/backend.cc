@@ -10,6 +10,8 @@
 // The files of an instruction set are in the build of its processor only.
 #if defined(__x86_64__) || defined(_M_X64)
 #define SIEVE_X86_64 1
+#elif defined(__aarch64__) || defined(_M_ARM64)
+#define SIEVE_ARM64 1
 #endif
 
 namespace sieve {
@@ -69,8 +71,9 @@ bool backend_available(sieve_backend backend) {
              rounded_kernels(backend) != nullptr;
     case SIEVE_BACKEND_AMX_BF16:
     case SIEVE_BACKEND_AMX_FP16:
-    case SIEVE_BACKEND_NEON:
       return false;
+    case SIEVE_BACKEND_NEON:  // every CPU that an arm64 build runs on has it
+      return tile_kernels(backend) != nullptr;
   }
   return false;
 }
@@ -96,6 +99,8 @@ const TileKernels* tile_kernels(sieve_backend resolved) {
   const sieve_backend backend = float32_backend(resolved);
   if (backend == SIEVE_BACKEND_AVX2) return tile_kernels_avx2();
   if (backend == SIEVE_BACKEND_AVX512) return tile_kernels_avx512();
+#elif defined(SIEVE_ARM64)
+  if (resolved == SIEVE_BACKEND_NEON) return tile_kernels_neon();
 #endif
   static_cast<void>(resolved);
   return nullptr;
@@ -114,6 +119,8 @@ CenterDistances center_distances(sieve_backend resolved) {
   const sieve_backend backend = float32_backend(resolved);
   if (backend == SIEVE_BACKEND_AVX2) return center_distances_avx2();
   if (backend == SIEVE_BACKEND_AVX512) return center_distances_avx512();
+#elif defined(SIEVE_ARM64)
+  if (resolved == SIEVE_BACKEND_NEON) return center_distances_neon();
 #endif
   static_cast<void>(resolved);
   return center_distances_serial();
@@ -126,6 +133,8 @@ DecodeHalf element_decoder(sieve_element_type type, sieve_backend resolved) {
   const sieve_backend backend = float32_backend(resolved);
   if (backend == SIEVE_BACKEND_AVX2) kernels = decode_kernels_avx2();
   if (backend == SIEVE_BACKEND_AVX512) kernels = decode_kernels_avx512();
+#elif defined(SIEVE_ARM64)
+  if (resolved == SIEVE_BACKEND_NEON) kernels = decode_kernels_neon();
 #endif
   static_cast<void>(resolved);
   return type == SIEVE_ELEMENT_FLOAT16 ? kernels->float16 : kernels->bfloat16;

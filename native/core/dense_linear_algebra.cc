@@ -45,6 +45,8 @@ const GramKernels& gram_kernels(const RunContext& run) {
 #if defined(__x86_64__) || defined(_M_X64)
   if (backend == SIEVE_BACKEND_AVX512) return kGramAvx512;
   if (backend == SIEVE_BACKEND_AVX2) return kGramAvx2;
+#elif defined(__aarch64__) || defined(_M_ARM64)
+  if (backend == SIEVE_BACKEND_NEON) return kGramNeon;
 #endif
   return kGramSerial;
 }

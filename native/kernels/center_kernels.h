@@ -18,6 +18,7 @@ CenterDistances center_distances_serial();
 // NULL where this build does not have them.
 CenterDistances center_distances_avx2();
 CenterDistances center_distances_avx512();
+CenterDistances center_distances_neon();
 
 }  // namespace sieve
 

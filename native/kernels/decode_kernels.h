@@ -19,6 +19,7 @@ const DecodeKernels* decode_kernels_serial();
 // NULL where this build does not have them.
 const DecodeKernels* decode_kernels_avx2();  // needs F16C as well
 const DecodeKernels* decode_kernels_avx512();
+const DecodeKernels* decode_kernels_neon();
 
 }  // namespace sieve
 

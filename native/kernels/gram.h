@@ -28,6 +28,9 @@ extern const GramKernels kGramSerial;
 extern const GramKernels kGramAvx2;
 extern const GramKernels kGramAvx512;
 #endif
+#if defined(__aarch64__) || defined(_M_ARM64)
+extern const GramKernels kGramNeon;  // the same bits as kGramSerial
+#endif
 
 }  // namespace sieve
 

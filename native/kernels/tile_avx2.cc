@@ -34,6 +34,12 @@ struct Lanes {
   static Register maximum(Register a, Register b) { return _mm256_max_ps(a, b); }
   static Register multiply_add(Register a, Register b, Register c) { return _mm256_fmadd_ps(a, b, c); }
   static Register multiply_subtract(Register a, Register b, Register c) { return _mm256_fmsub_ps(a, b, c); }
+  // One column of the left panel, taken a row at a time by a load that broadcasts.
+  using LeftColumn = const float*;
+  static LeftColumn load_left(const float* at) { return at; }
+  static Register multiply_add_row(LeftColumn left, size_t row, Register b, Register c) {
+    return multiply_add(broadcast(left[row]), b, c);
+  }
   static uint64_t less_or_equal(Register a, Register b) {
     return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LE_OQ)));
   }

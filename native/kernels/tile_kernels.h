@@ -70,6 +70,7 @@ struct TileKernels {
 // NULL where this build does not have them. The caller checks the CPU.
 const TileKernels* tile_kernels_avx2();
 const TileKernels* tile_kernels_avx512();
+const TileKernels* tile_kernels_neon();
 
 }  // namespace sieve
 

@@ -1,7 +1,7 @@
 // The body of the tile kernels. Included by exactly one file per instruction set, INSIDE its anonymous
-// namespace and after it has defined `struct Lanes` (the vector type, transpose, comparison) and kRowPanel /
-// kColumnVectors, so that nothing compiled with an instruction set's flags is shared with other translation
-// units.
+// namespace and after it has defined `struct Lanes` (the vector type, transpose, comparison, a column of the
+// left panel) and kRowPanel / kColumnVectors, so that nothing compiled with an instruction set's flags is
+// shared with other translation units.
 //
 // Multiply: a panel of kRowPanel rows times kColumnVectors vectors of columns stays in registers over the
 // whole depth. The left panel (kRowPanel * kPanelDepth floats) lives in the first-level cache, the right
@@ -20,11 +20,11 @@ inline void multiply_panels(const float* left, const float* right, size_t depth,
     Lanes::Register b[kColumnVectors];
 #pragma GCC unroll 4
     for (size_t v = 0; v < kColumnVectors; ++v) b[v] = Lanes::load(right + v * Lanes::kWidth);
+    const Lanes::LeftColumn a = Lanes::load_left(left);
 #pragma GCC unroll 16
     for (size_t r = 0; r < kRowPanel; ++r) {
-      const Lanes::Register a = Lanes::broadcast(left[r]);
 #pragma GCC unroll 4
-      for (size_t v = 0; v < kColumnVectors; ++v) sum[r][v] = Lanes::multiply_add(a, b[v], sum[r][v]);
+      for (size_t v = 0; v < kColumnVectors; ++v) sum[r][v] = Lanes::multiply_add_row(a, r, b[v], sum[r][v]);
     }
     left += kRowPanel;
     right += kColumnPanel;
@@ -122,7 +122,7 @@ size_t scan(const float* products, const float* column_norms, const float* colum
   for (size_t group = begin / kGroup * kGroup; group < end; group += kGroup) {
     Lanes::Register lower[kVectors];
     uint64_t bits = 0;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (size_t v = 0; v < kVectors; ++v) {
       const size_t j = group + v * kWidth;
       lower[v] = Lanes::multiply_add(minus_two, Lanes::load(products + j),

@@ -1,5 +1,8 @@
 // sieve_center_separation_index on every backend against naive float64: classes equal, centres equal bit for
 // bit (both sum in the order of the rows).
+#include <cstring>
+
+#include "core/backend.h"
 #include "separation_support.h"
 
 namespace {
@@ -79,9 +82,43 @@ void test_centers(const test::Data& data, const std::string& name) {
   }
 }
 
+// The kernels themselves: equal bits, whatever the length.
+void test_kernels() {
+  test::Random random(6);
+  for (const sieve_backend backend : test::backends()) {
+    const sieve::CenterDistances kernel = sieve::center_distances(backend);
+    for (const size_t count : {0, 1, 2, 5, 64, 301}) {
+      constexpr size_t kColumn = 3;
+      std::vector<float> values(sieve::kCenterRows * (kColumn + count) + 1);
+      std::vector<double> centers(count * sieve::kCenterLanes + 1);
+      double sums[sieve::kCenterRows * sieve::kCenterLanes];
+      for (float& value : values) value = static_cast<float>(random.normal());
+      for (double& value : centers) value = random.normal();
+      for (double& value : sums) value = random.uniform();
+      double expected[sieve::kCenterRows * sieve::kCenterLanes];
+      std::memcpy(expected, sums, sizeof(sums));
+      const float* rows[sieve::kCenterRows];
+      for (size_t r = 0; r < sieve::kCenterRows; ++r) {
+        rows[r] = values.data() + 1 + r * (kColumn + count);
+        for (size_t k = 0; k < count; ++k) {
+          for (size_t c = 0; c < sieve::kCenterLanes; ++c) {
+            const double difference = rows[r][kColumn + k] - centers[1 + k * sieve::kCenterLanes + c];
+            const double square = difference * difference;
+            expected[r * sieve::kCenterLanes + c] += square;
+          }
+        }
+      }
+      kernel(rows, kColumn, count, centers.data() + 1, sums);
+      CHECK(std::memcmp(sums, expected, sizeof(sums)) == 0, "%s: %zu columns", sieve_backend_name(backend),
+            count);
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
+  test_kernels();
   for (const std::string& kind : test::data_kinds()) {
     for (const size_t rows : {2, 3, 5, 31, 64, 203}) {
       for (const size_t columns : {1, 3, 8, 300}) {

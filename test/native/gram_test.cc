@@ -59,6 +59,32 @@ void test_subtract_rows(const sieve::GramKernels& kernels) {
   }
 }
 
+// What gram_neon.cc promises: equal bits.
+void test_same_as_serial(const sieve::GramKernels& kernels) {
+  test::Random random(5);
+  for (size_t depth : {0, 8, 72, 512}) {
+    std::vector<double> a(4 * depth + 1), b(4 * depth + 1);
+    for (double& value : a) value = random.normal();
+    for (double& value : b) value = random.normal();
+    double sums[16], expected[16];
+    kernels.dot_tile(a.data() + 1, depth, b.data() + 1, depth, depth, sums);
+    sieve::kGramSerial.dot_tile(a.data() + 1, depth, b.data() + 1, depth, depth, expected);
+    CHECK(std::memcmp(sums, expected, sizeof(sums)) == 0, "products of depth %zu", depth);
+  }
+  for (size_t length : {1, 7, 8, 21, 64}) {
+    constexpr size_t kRows = 5;
+    std::vector<double> source(kRows * length), coefficients(kRows), target(length);
+    for (double& value : source) value = random.normal();
+    for (double& value : coefficients) value = random.normal();
+    for (double& value : target) value = random.normal();
+    std::vector<double> expected = target;
+    kernels.subtract_rows(source.data(), length, coefficients.data(), kRows, target.data(), length);
+    sieve::kGramSerial.subtract_rows(source.data(), length, coefficients.data(), kRows, expected.data(),
+                                     length);
+    CHECK(std::memcmp(target.data(), expected.data(), length * sizeof(double)) == 0, "length %zu", length);
+  }
+}
+
 // A = B B' + I, right-hand sides A x of known x. Orders around the block size, sides around the strip size.
 void test_system(sieve_backend backend) {
   test::Random random(3);
@@ -132,6 +158,7 @@ int main() {
     test_dot_tile(kernels_of(backend));
     test_subtract_rows(kernels_of(backend));
     test_system(backend);
+    if (backend == SIEVE_BACKEND_NEON) test_same_as_serial(kernels_of(backend));
   }
   test_refusals();
   return test::result("gram_test");

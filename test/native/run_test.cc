@@ -234,6 +234,13 @@ void test_calls_at_once() {
 void test_backend_choice() {
   sieve_backend resolved = SIEVE_BACKEND_AUTO;
   sieve_error error{};
+#if defined(__aarch64__) || defined(_M_ARM64)
+  constexpr int kIsArm64 = 1;
+#else
+  constexpr int kIsArm64 = 0;
+#endif
+  CHECK(sieve_backend_available(SIEVE_BACKEND_NEON) == kIsArm64, "NEON is for arm64, and always there");
+  CHECK(kIsArm64 == 0 || sieve_backend_available(SIEVE_BACKEND_AVX2) == 0, "AVX2 on arm64");
   unsetenv("SIEVE_BACKEND");
   CHECK(sieve_backend_resolve(SIEVE_BACKEND_AUTO, &resolved, &error) == SIEVE_STATUS_OK, "%s", error.message);
   CHECK(resolved == test::backends().back(), "auto is %d", resolved);

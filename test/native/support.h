@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <vector>
 
 #include "sieve/sieve.h"
@@ -23,6 +24,15 @@ inline int failures = 0;
       std::printf("\n");                                          \
     }                                                             \
   } while (false)
+
+// SIEVE_TEST_TRIMMED=1 is for emulators, which are slow: the shapes that only add more of the same shrink.
+// Every kind of data and every awkward size stays.
+inline size_t size_unless_trimmed(size_t full, size_t small) {
+  const char* trimmed = std::getenv("SIEVE_TEST_TRIMMED");
+  if (trimmed == nullptr || *trimmed != '1') return full;
+  std::printf("SIEVE_TEST_TRIMMED=1: %zu instead of %zu\n", small, full);
+  return small;
+}
 
 inline int result(const char* name) {
   std::printf("%s: %s\n", name, failures == 0 ? "passed" : "FAILED");
