@@ -38,8 +38,8 @@ function gyp() {
   run(process.execPath, [path.join(root, 'scripts', 'test-gyp.mjs')]);
 }
 
-/** Configures, builds and runs the native tests in a folder of their own. */
-function nativeTests(name, { buildType, settings = [], compiler, env, launcher = [] }) {
+/** Configures and builds the native tests in a folder of their own. */
+function buildNativeTests(name, { buildType, settings = [], compiler }) {
   const folder = path.join(root, `build-${name}`);
   const configure = [
     ...['-S', root, '-B', folder, `-DCMAKE_BUILD_TYPE=${buildType}`],
@@ -47,15 +47,40 @@ function nativeTests(name, { buildType, settings = [], compiler, env, launcher =
   ];
   run('cmake', configure, { env: compiler });
   run('cmake', ['--build', folder, '--config', buildType, '--parallel', THREADS]);
+}
+
+/** Runs native tests that are built. They are threaded themselves: one after the other, unless options say more. */
+function runNativeTests(name, { buildType, env, launcher = [], options = [] }) {
+  const folder = path.join(root, `build-${name}`);
   const ctest = ['ctest', '--test-dir', folder, '-C', buildType, '--output-on-failure', '--timeout', '1200'];
-  const [command, ...args] = [...launcher, ...ctest];
-  // The tests are threaded themselves: one after the other.
+  const [command, ...args] = [...launcher, ...ctest, ...options];
   run(command, args, { env });
+}
+
+function nativeTests(name, { buildType, settings, compiler, env, launcher }) {
+  buildNativeTests(name, { buildType, settings, compiler });
+  runNativeTests(name, { buildType, env, launcher });
 }
 
 function clang() {
   if (!isInstalled('clang++') || !isInstalled('clang')) throw new NotRun('clang is not installed');
   nativeTests('clang', { buildType: 'Release', compiler: { CC: 'clang', CXX: 'clang++' } });
+}
+
+/** The NEON kernels, cross-compiled and emulated. Slow, so the largest shapes shrink and tests run side by side. */
+function arm64() {
+  if (!isInstalled('aarch64-linux-gnu-g++')) throw new NotRun('g++-aarch64-linux-gnu is not installed');
+  if (!isInstalled('qemu-aarch64') && !isInstalled('qemu-aarch64-static'))
+    throw new NotRun('qemu-user is not installed');
+  const buildType = 'Release';
+  const toolchain = path.join(root, 'test', 'native', 'aarch64_linux_toolchain.cmake');
+  buildNativeTests('arm64', { buildType, settings: [`-DCMAKE_TOOLCHAIN_FILE=${toolchain}`] });
+  const env = { SIEVE_TEST_TRIMMED: '1' };
+  console.log('SIEVE_TEST_TRIMMED=1: the largest shapes are smaller under emulation');
+  runNativeTests('arm64', { buildType, env, options: ['--parallel', THREADS] });
+  // Once more where tests leave the backend to the library, with the name that a user would give.
+  const options = ['--tests-regex', 'abi_c|elimination|moments|ridge|run', '--parallel', THREADS];
+  runNativeTests('arm64', { buildType, env: { ...env, SIEVE_BACKEND: 'neon' }, options });
 }
 
 function sanitized(name, sanitizers, env) {
@@ -101,6 +126,7 @@ const STEPS = {
   jest: jestFull,
   native: () => nativeTests('native', { buildType: 'Release' }),
   clang,
+  arm64,
   asan: () => sanitized('asan', 'address,undefined', { UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1' }),
   tsan: () => sanitized('tsan', 'thread', { TSAN_OPTIONS: 'halt_on_error=1' }),
   gyp,
