@@ -39,7 +39,7 @@
         'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
       ],
       'conditions': [
-        ['target_arch=="x64"', { 'dependencies': ['sieve_avx2', 'sieve_avx512'] }],
+        ['target_arch=="x64"', { 'dependencies': ['sieve_avx2', 'sieve_avx512', 'sieve_avx512_bf16', 'sieve_amx'] }],
         ['target_arch=="arm64"', { 'sources': ['<!@(node <(sources_script) sources neon)'] }],
         ['OS!="win"', { 'libraries': ['-pthread'] }],
         ['OS=="linux"', { 'ldflags': ['-Wl,-z,now'] }],
@@ -67,6 +67,26 @@
           'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<!@(node <(sources_script) flags avx512 gnu)'] },
           'msvs_settings': {
             'VCCLCompilerTool': { 'AdditionalOptions': ['<!@(node <(sources_script) flags avx512 msvc)'] },
+          },
+        },
+        {
+          'target_name': 'sieve_avx512_bf16',
+          'type': 'static_library',
+          'sources': ['<!@(node <(sources_script) sources avx512_bf16)'],
+          'cflags_cc': ['<!@(node <(sources_script) flags avx512_bf16 gnu)'],
+          'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<!@(node <(sources_script) flags avx512_bf16 gnu)'] },
+          'msvs_settings': {
+            'VCCLCompilerTool': { 'AdditionalOptions': ['<!@(node <(sources_script) flags avx512_bf16 msvc)'] },
+          },
+        },
+        {
+          'target_name': 'sieve_amx',
+          'type': 'static_library',
+          'sources': ['<!@(node <(sources_script) sources amx)'],
+          'cflags_cc': ['<!@(node <(sources_script) flags amx gnu)'],
+          'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<!@(node <(sources_script) flags amx gnu)'] },
+          'msvs_settings': {
+            'VCCLCompilerTool': { 'AdditionalOptions': ['<!@(node <(sources_script) flags amx msvc)'] },
           },
         },
       ],

@@ -70,7 +70,11 @@ bool backend_available(sieve_backend backend) {
       return cpu_features().avx512_bf16 && tile_kernels(backend) != nullptr &&
              rounded_kernels(backend) != nullptr;
     case SIEVE_BACKEND_AMX_BF16:
+      return cpu_features().amx_bf16 && tile_kernels(backend) != nullptr &&
+             rounded_kernels(backend) != nullptr;
     case SIEVE_BACKEND_AMX_FP16:
+      return cpu_features().amx_fp16 && tile_kernels(backend) != nullptr &&
+             rounded_kernels(backend) != nullptr;
       return false;
     case SIEVE_BACKEND_NEON:  // every CPU that an arm64 build runs on has it
       return tile_kernels(backend) != nullptr;
@@ -109,6 +113,8 @@ const TileKernels* tile_kernels(sieve_backend resolved) {
 const RoundedKernels* rounded_kernels(sieve_backend resolved) {
 #if defined(SIEVE_X86_64)
   if (resolved == SIEVE_BACKEND_AVX512_BF16) return rounded_kernels_avx512_bf16();
+  if (resolved == SIEVE_BACKEND_AMX_BF16) return rounded_kernels_amx_bf16();
+  if (resolved == SIEVE_BACKEND_AMX_FP16) return rounded_kernels_amx_fp16();
 #endif
   static_cast<void>(resolved);
   return nullptr;

@@ -2,6 +2,11 @@
 
 #include <cstdint>
 
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #if defined(__x86_64__) || defined(_M_X64)
 #define SIEVE_X86_64 1
 #if defined(_MSC_VER)
@@ -43,6 +48,21 @@ uint64_t saved_state_mask() {
 #endif
 }
 
+// Linux gives a process the room to save tiles on request only; threads that start later inherit it.
+#if !defined(SIEVE_EMULATE_AMX)
+bool tile_permission() {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#elif defined(_WIN32)
+  return true;
+#else
+  return false;
+#endif
+}
+#endif
+
 CpuFeatures detect() {
   const auto bit = [](uint32_t word, int index) { return ((word >> index) & 1u) != 0; };
   CpuFeatures features;
@@ -58,7 +78,16 @@ CpuFeatures detect() {
       ymm_saved && bit(basic.ecx, 12) && bit(basic.ecx, 28) && bit(basic.ecx, 29) && bit(extended.ebx, 5);
   features.avx512 = features.avx2_fma && zmm_saved && bit(extended.ebx, 16) && bit(extended.ebx, 17) &&
                     bit(extended.ebx, 30) && bit(extended.ebx, 31);
-  features.avx512_bf16 = features.avx512 && extended.eax >= 1 && bit(cpuid(7, 1).eax, 5);
+  const Registers further = extended.eax >= 1 ? cpuid(7, 1) : Registers{0, 0, 0, 0};
+  features.avx512_bf16 = features.avx512 && bit(further.eax, 5);
+#if defined(SIEVE_EMULATE_AMX)
+  features.amx_bf16 = features.amx_fp16 = features.avx512;
+#else
+  const bool tiles_saved = (state & 0x60000) == 0x60000;
+  const bool tiles = features.avx512 && tiles_saved && bit(extended.edx, 24) && tile_permission();
+  features.amx_bf16 = tiles && bit(extended.edx, 22);
+  features.amx_fp16 = tiles && bit(further.eax, 21);
+#endif
   return features;
 }
 

@@ -8,6 +8,9 @@ struct CpuFeatures {
   bool avx2_fma = false;  // AVX2 and FMA, ymm state saved by the system
   bool avx512 = false;    // AVX-512 F, BW, DQ, VL, zmm state saved by the system
   bool avx512_bf16 = false;
+  // With tiles, and with the system's permission to use them.
+  bool amx_bf16 = false;
+  bool amx_fp16 = false;
 };
 
 const CpuFeatures& cpu_features();

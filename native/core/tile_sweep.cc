@@ -18,13 +18,13 @@ constexpr size_t kLargestEdge = 480;
 size_t blocks_of(size_t points, size_t edge) { return (points + edge - 1) / edge; }
 
 // Large tiles pack less often; small ones share the work evenly and fit many threads into the memory.
-size_t tile_edge(size_t left, size_t right, bool symmetric, int threads) {
+size_t tile_edge(const Sweep& sweep, size_t left, size_t right, bool symmetric, int threads) {
   const auto tiles = [&](size_t edge) {
     const size_t blocks = blocks_of(left, edge);
     return symmetric ? blocks * (blocks + 1) / 2 : blocks * blocks_of(right, edge);
   };
   const size_t workers = static_cast<size_t>(threads);
-  size_t edge = kLargestEdge;
+  size_t edge = sweep.rounded != nullptr ? sweep.rounded->packing.kernels->largest_edge : kLargestEdge;
   while (edge > kSmallestEdge && (workers * product_bytes_per_worker(edge) > kWorkspaceBytes ||
                                   (workers > 1 && tiles(edge) < 6 * workers))) {
     edge -= kSmallestEdge;
@@ -142,7 +142,8 @@ void sweep_tiles(const Sweep& sweep, const std::vector<SweepSet>& sets, RunConte
                  double to) {
   const std::vector<uint32_t>& left_points = sweep.symmetric ? sweep.right_points : sweep.left_points;
   const std::vector<uint32_t>& right_points = sweep.right_points;
-  const size_t edge = tile_edge(left_points.size(), right_points.size(), sweep.symmetric, run.threads());
+  const size_t edge =
+      tile_edge(sweep, left_points.size(), right_points.size(), sweep.symmetric, run.threads());
   const size_t left_blocks = blocks_of(left_points.size(), edge);
   const size_t right_blocks = blocks_of(right_points.size(), edge);
 
@@ -221,7 +222,7 @@ std::vector<NearestList> settle_queries(const Sweep& sweep, const SweepSet& set,
                                         const std::vector<uint32_t>& queries, RunContext& run) {
   std::vector<NearestList> settled(queries.size(), NearestList(sweep.order));
   const std::vector<uint32_t>& references = sweep.right_points;
-  const size_t right_edge = tile_edge(references.size(), references.size(), false, run.threads());
+  const size_t right_edge = tile_edge(sweep, references.size(), references.size(), false, run.threads());
   const size_t share = queries.size() / (2 * static_cast<size_t>(run.threads())) + 1;
   const size_t left_edge = std::min(right_edge, std::max<size_t>(12, share));
   const size_t left_blocks = blocks_of(queries.size(), left_edge);

@@ -68,6 +68,8 @@ struct RoundedKernels {
   double largest_norm;
   // Candidates a query is likely to have beyond its `order` nearest.
   size_t spare_candidates;
+  // Points of a tile's edge whose panels and products still fit into a second-level cache.
+  size_t largest_edge;
 
   // w = rows[i][k]*scale - center[k] for k < depth and 16 rows (NULL: a row of zeros), rounded and packed
   // into `pairs` pairs, 2*pairs >= depth, the rest zeros. weights: [2*depth] odd numbers, for the hash. panel
