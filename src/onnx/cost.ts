@@ -3,7 +3,7 @@ import type { Model } from './ir';
 import { macsOfNode } from './macs';
 import { parametersOf } from './parameterRoles';
 import { externalReferences } from './proto/external';
-import { serializeModel } from './save';
+import { serializedLength } from './proto/serialize';
 import { inferShapes, type ShapeMap } from './shapes';
 
 /**
@@ -74,5 +74,5 @@ function modelBytes(model: Model): number {
     const end = reference.offset + reference.length;
     files.set(reference.location, Math.max(files.get(reference.location) ?? 0, end));
   }
-  return [...files.values()].reduce((sum, size) => sum + size, serializeModel(model).length);
+  return [...files.values()].reduce((sum, size) => sum + size, serializedLength(model));
 }

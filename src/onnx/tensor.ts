@@ -3,6 +3,8 @@ import { decodeHalf, encodeHalf } from './halfPrecision';
 import { elementCount, elementSize } from './elementSize';
 import type { DataType, Tensor } from './ir';
 
+const { isInteger } = Number;
+
 const FLOAT_TYPES: ReadonlySet<DataType> = new Set(['float32', 'float16', 'bfloat16', 'float64']);
 const INTEGER_TYPES: ReadonlySet<DataType> = new Set([
   'uint8',
@@ -115,44 +117,68 @@ export function rawTensor(
   return { name, dataType, dims, byteLength, bytes: () => bytes, origin: like?.origin };
 }
 
+/** A tensor whose bytes are made each time they are asked for: nothing is held but what they are made from. */
+export function computedTensor(
+  name: string,
+  dims: readonly number[],
+  dataType: DataType,
+  bytes: () => Uint8Array,
+  like?: Tensor,
+): Tensor {
+  return {
+    name,
+    dataType,
+    dims,
+    byteLength: elementCount(dims) * requireSize(dataType, name),
+    bytes,
+    origin: like?.origin,
+  };
+}
+
 /**
  * The tensor with only the given indices along one axis, in the given order; any element type, bytes are moved
- * as they are. Other fields of its message are kept.
+ * as they are, each time they are asked for. Other fields of its message are kept.
  */
 export function selectAlongAxis(tensor: Tensor, axis: number, indices: readonly number[]): Tensor {
   const length = tensor.dims[axis];
   if (length === undefined)
     throw expected('ERR_SHAPE', `an axis below ${tensor.dims.length}`, `tensor "${tensor.name}"`, axis);
-  const outside = indices.find((index) => !Number.isInteger(index) || index < 0 || index >= length);
-  if (outside !== undefined)
-    throw expected('ERR_SHAPE', `indices 0..${length - 1} on axis ${axis}`, `tensor "${tensor.name}"`, outside);
+  for (const index of indices)
+    if (!isInteger(index) || index < 0 || index >= length)
+      throw expected('ERR_SHAPE', `indices 0..${length - 1} on axis ${axis}`, `tensor "${tensor.name}"`, index);
   const dims = tensor.dims.map((dim, position) => (position === axis ? indices.length : dim));
-  const source = tensor.bytes();
   const inner = elementCount(tensor.dims.slice(axis + 1)) * requireSize(tensor.dataType, tensor.name);
   const outer = elementCount(tensor.dims.slice(0, axis));
-  const bytes = new Uint8Array(outer * indices.length * inner);
-  let at = 0;
-  for (let block = 0; block < outer; block += 1)
-    for (const index of indices) {
-      const start = (block * length + index) * inner;
-      bytes.set(source.subarray(start, start + inner), at);
-      at += inner;
-    }
-  return rawTensor(tensor.name, dims, tensor.dataType, bytes, tensor);
+  const select = (): Uint8Array => {
+    const source = tensor.bytes();
+    const bytes = new Uint8Array(outer * indices.length * inner);
+    let at = 0;
+    for (let block = 0; block < outer; block += 1)
+      for (const index of indices) {
+        const start = (block * length + index) * inner;
+        bytes.set(source.subarray(start, start + inner), at);
+        at += inner;
+      }
+    return bytes;
+  };
+  return computedTensor(tensor.name, dims, tensor.dataType, select, tensor);
 }
 
-/** Axes reordered: axis k of the result is axis `permutation[k]` of the tensor. Any element type; bytes are moved. */
+/** Axes reordered: axis k of the result is axis `permutation[k]` of the tensor. Any element type; bytes are moved when asked for. */
 export function transposeTensor(tensor: Tensor, permutation: readonly number[], name = tensor.name): Tensor {
   const dims = permutation.map((axis) => tensor.dims[axis] ?? 1);
   const size = requireSize(tensor.dataType, tensor.name);
-  const { buffer } = aligned(tensor);
-  const bytes = new Uint8Array(buffer.byteLength);
   const strides = permutation.map((axis) => elementCount(tensor.dims.slice(axis + 1)));
-  if (size === 1) permuteInto(bytes, new Uint8Array(buffer), dims, strides);
-  else if (size === 2) permuteInto(new Uint16Array(bytes.buffer), new Uint16Array(buffer), dims, strides);
-  else if (size === 4) permuteInto(new Uint32Array(bytes.buffer), new Uint32Array(buffer), dims, strides);
-  else permuteInto(new BigUint64Array(bytes.buffer), new BigUint64Array(buffer), dims, strides);
-  return rawTensor(name, dims, tensor.dataType, bytes);
+  const permute = (): Uint8Array => {
+    const { buffer } = aligned(tensor);
+    const bytes = new Uint8Array(buffer.byteLength);
+    if (size === 1) permuteInto(bytes, new Uint8Array(buffer), dims, strides);
+    else if (size === 2) permuteInto(new Uint16Array(bytes.buffer), new Uint16Array(buffer), dims, strides);
+    else if (size === 4) permuteInto(new Uint32Array(bytes.buffer), new Uint32Array(buffer), dims, strides);
+    else permuteInto(new BigUint64Array(bytes.buffer), new BigUint64Array(buffer), dims, strides);
+    return bytes;
+  };
+  return computedTensor(name, dims, tensor.dataType, permute);
 }
 
 /** Walks the result in order; `strides` are the source's, one for each axis of the result. */

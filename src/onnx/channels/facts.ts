@@ -4,10 +4,27 @@ import { elementCount, elementSize } from '../elementSize';
 import { elementTypeOfCode, elementTypes } from '../elementTypes';
 import { graphIndex, tensorsRead } from '../graphIndex';
 import type { DataType, Graph, Model, Tensor } from '../ir';
-import type { ShapeMap } from '../shapes';
-import { float32Tensor, int64Tensor, isFloatType, rawTensor, tensorToFloat32, transposeTensor } from '../tensor';
+import { inferShapes, type ShapeMap } from '../shapes';
+import {
+  computedTensor,
+  float32Tensor,
+  int64Tensor,
+  isFloatType,
+  rawTensor,
+  tensorToFloat32,
+  transposeTensor,
+} from '../tensor';
 import type { GraphFacts } from './rule';
 import { range } from './rule';
+
+const known = new WeakMap<Model, GraphFacts>();
+
+/** The facts of a model whose shapes are all its own; models are immutable, so they are gathered once. */
+export function factsOf(model: Model): GraphFacts {
+  const facts = known.get(model) ?? createFacts(model, inferShapes(model));
+  known.set(model, facts);
+  return facts;
+}
 
 /** Answers the questions of operator rules about one graph; each answer is computed once. */
 export function createFacts(model: Model, shapes: ShapeMap): GraphFacts {
@@ -69,7 +86,7 @@ function readConstant(
   const dims = shapes.get(name);
   if (!dims?.every((dim) => typeof dim === 'number') || elementCount(dims) !== elementCount(source.dims))
     return undefined;
-  return rawTensor(name, dims, source.dataType, source.bytes());
+  return computedTensor(name, dims, source.dataType, source.bytes);
 }
 
 const RESHAPING: ReadonlySet<string> = new Set(['Identity', 'Reshape', 'Squeeze', 'Unsqueeze', 'Flatten']);
@@ -77,10 +94,11 @@ const RESHAPING: ReadonlySet<string> = new Set(['Identity', 'Reshape', 'Squeeze'
 /** Between floating-point types, as runtimes convert; float64 goes to float32 alone, lest it be rounded twice. */
 function converted(source: Tensor, dataType: DataType | undefined, name: string): Tensor | undefined {
   if (dataType === undefined || !isFloatType(source.dataType) || !isFloatType(dataType)) return undefined;
-  if (source.dataType === dataType) return rawTensor(name, source.dims, dataType, source.bytes());
+  if (source.dataType === dataType) return computedTensor(name, source.dims, dataType, source.bytes);
   if (source.dataType === 'float64' && dataType !== 'float32') return undefined;
   const like = rawTensor(name, [0], dataType, new Uint8Array(0));
-  return float32Tensor(name, source.dims, tensorToFloat32(source), like);
+  const convert = () => float32Tensor(name, source.dims, tensorToFloat32(source), like).bytes();
+  return computedTensor(name, source.dims, dataType, convert);
 }
 
 /** Small constants that the graph computes from other constants. */

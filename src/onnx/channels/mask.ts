@@ -26,6 +26,12 @@ interface Membership {
  * channels that have to stay, two tensors of one group contradict each other, or nothing would be left of a tensor.
  */
 export function resolveMask(analysis: ChannelAnalysis, mask: ChannelMask): RemovedSlots {
+  const removed = readMask(analysis, mask);
+  requireSomethingLeft(keptPositions(analysis, removed));
+  return removed;
+}
+
+function readMask(analysis: ChannelAnalysis, mask: ChannelMask): RemovedSlots {
   const memberships = membershipsByTensor(analysis);
   const statements = new Map<string, Statement[]>();
   for (const [tensor, indices] of Object.entries(mask))
@@ -43,7 +49,6 @@ export function resolveMask(analysis: ChannelAnalysis, mask: ChannelMask): Remov
         [...slots].sort((left, right) => left - right),
       );
   }
-  requireSomethingLeft(analysis, removed);
   return removed;
 }
 
@@ -90,8 +95,8 @@ function readEntry(
   }
   return new Map(
     memberships.map(({ group, member }) => {
-      const shown = new Set(member.slots.filter((slot) => slot >= 0));
-      return [group.id, { tensor, shown, removed: removed.get(group.id) ?? new Set<number>() }];
+      const shownSlots = new Set(shownPositions(member).map((position) => member.slots[position] ?? -1));
+      return [group.id, { tensor, shown: shownSlots, removed: removed.get(group.id) ?? new Set<number>() }];
     }),
   );
 }
@@ -111,34 +116,54 @@ function requireAgreement(first: Statement, second: Statement): void {
 }
 
 /** A tensor may show only some slots of its group, so it can run empty before the group does. */
-function requireSomethingLeft(analysis: ChannelAnalysis, removed: RemovedSlots): void {
-  for (const [tensor, { positions }] of keptPositions(analysis, removed))
+function requireSomethingLeft(kept: ReadonlyMap<string, KeptPositions>): void {
+  for (const [tensor, { positions }] of kept)
     if (positions.length === 0)
       throw expected('ERR_OPTION', 'at least one channel to stay', `"${tensor}"`, 'a mask that removes all of them', {
         remedy: 'Keep one channel of every tensor, or remove the whole layer.',
       });
 }
 
+const shown = new WeakMap<GroupMember, readonly number[]>();
+
+/** Positions that belong to the group: few of a concatenated tensor, which is a member of many groups. */
+function shownPositions(member: GroupMember): readonly number[] {
+  let positions = shown.get(member);
+  if (positions === undefined) {
+    positions = member.slots.flatMap((slot, position) => (slot >= 0 ? [position] : []));
+    shown.set(member, positions);
+  }
+  return positions;
+}
+
 /** What is left of every tensor that loses something. */
 export function keptPositions(analysis: ChannelAnalysis, removed: RemovedSlots): ReadonlyMap<string, KeptPositions> {
-  const gone = new Map<string, { readonly axis: number; readonly size: number; readonly positions: Set<number> }>();
+  const gone = new Map<string, { readonly axis: number; readonly flags: Uint8Array }>();
   for (const group of analysis.groups) {
     const slots = new Set(removed.get(group.id));
     if (slots.size === 0) continue;
     for (const member of group.members) {
-      const known = gone.get(member.tensor) ?? { axis: member.axis, size: member.slots.length, positions: new Set() };
-      member.slots.forEach((slot, position) => {
-        if (slots.has(slot)) known.positions.add(position);
-      });
-      if (known.positions.size > 0) gone.set(member.tensor, known);
+      let flags = gone.get(member.tensor)?.flags;
+      for (const position of shownPositions(member)) {
+        if (!slots.has(member.slots[position] ?? -1)) continue;
+        flags ??= new Uint8Array(member.slots.length);
+        flags[position] = 1;
+      }
+      if (flags !== undefined) gone.set(member.tensor, { axis: member.axis, flags });
     }
   }
   return new Map(
-    [...gone].map(([tensor, { axis, size, positions }]) => {
-      const kept = Array.from({ length: size }, (_, position) => position).filter(
-        (position) => !positions.has(position),
-      );
-      return [tensor, { axis, size, positions: kept }];
+    [...gone].map(([tensor, { axis, flags }]) => {
+      const positions: number[] = [];
+      for (let position = 0; position < flags.length; position++) if (flags[position] === 0) positions.push(position);
+      return [tensor, { axis, size: flags.length, positions }];
     }),
   );
+}
+
+/** What a mask leaves of every tensor that loses something. Throws as `resolveMask` does. */
+export function keptByMask(analysis: ChannelAnalysis, mask: ChannelMask): ReadonlyMap<string, KeptPositions> {
+  const kept = keptPositions(analysis, readMask(analysis, mask));
+  requireSomethingLeft(kept);
+  return kept;
 }

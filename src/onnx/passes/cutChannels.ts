@@ -1,13 +1,12 @@
 import type { ChannelMask } from '../../types';
-import { createFacts } from '../channels/facts';
-import { keptPositions, resolveMask } from '../channels/mask';
+import { factsOf } from '../channels/facts';
+import { keptByMask } from '../channels/mask';
 import type { AxisSelection, CutContext, GraphFacts, KeptPositions } from '../channels/rule';
 import { ruleOf } from '../channels/rules';
 import { isSizeArithmetic } from '../channels/sizes';
 import type { ChannelAnalysis } from '../channels/types';
 import { freshName, takenNames } from '../graphIndex';
 import type { Graph, Model, Tensor, ValueInfo } from '../ir';
-import { inferShapes } from '../shapes';
 import { int64Tensor, selectAlongAxis } from '../tensor';
 import { removeNewlyDead } from './removeNewlyDead';
 
@@ -28,10 +27,10 @@ interface Replacement {
  * @throws ERR_OPTION as `resolveMask` does
  */
 export function cutChannels(model: Model, analysis: ChannelAnalysis, mask: ChannelMask): Model {
-  const kept = keptPositions(analysis, resolveMask(analysis, mask));
+  const kept = keptByMask(analysis, mask);
   if (kept.size === 0) return model;
   const { graph } = model;
-  const facts = createFacts(model, inferShapes(model));
+  const facts = factsOf(model);
   const replacements = new Map<string, Replacement>();
   const context = cutContext(facts, kept, replacements);
   const affected = affectedTensors(graph, kept);

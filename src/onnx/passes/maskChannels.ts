@@ -1,13 +1,12 @@
 import type { ChannelMask } from '../../types';
-import { createFacts } from '../channels/facts';
-import { keptPositions, resolveMask } from '../channels/mask';
+import { factsOf } from '../channels/facts';
+import { keptByMask } from '../channels/mask';
 import type { KeptPositions } from '../channels/rule';
 import type { ChannelAnalysis } from '../channels/types';
 import { elementSize } from '../elementSize';
 import { elementTypes } from '../elementTypes';
 import { freshName, takenNames } from '../graphIndex';
 import type { DataType, Model, Node, Tensor } from '../ir';
-import { inferShapes } from '../shapes';
 import { isFloatType, rawTensor } from '../tensor';
 
 /** Where takes any element type from operator set 9 on. */
@@ -24,9 +23,9 @@ const FIRST_OPSET_WITH_WHERE = 9;
  */
 export function maskChannels(model: Model, analysis: ChannelAnalysis, mask: ChannelMask): Model {
   const { graph } = model;
-  const kept = keptPositions(analysis, resolveMask(analysis, mask));
+  const kept = keptByMask(analysis, mask);
   if (kept.size === 0) return model;
-  const facts = createFacts(model, inferShapes(model));
+  const facts = factsOf(model);
   const types = elementTypes(graph);
   const taken = takenNames(graph);
   for (const node of graph.nodes) taken.add(node.key);

@@ -3,6 +3,7 @@ import { clearField, create } from '@bufbuild/protobuf';
 import { expected } from '../../errors';
 import type { Tensor } from '../ir';
 import { codeOfDataType } from './dataTypes';
+import { deferData } from './encode';
 import {
   StringStringEntryProtoSchema,
   TensorProtoSchema,
@@ -20,7 +21,27 @@ export interface ExternalPlacement {
   readonly length: number;
 }
 
-export function buildTensor(tensor: Tensor, placement: TensorPlacement = () => 'keep'): TensorProto {
+/** A message that holds everything, its data too. */
+export function buildTensor(tensor: Tensor): TensorProto {
+  return build(
+    tensor,
+    () => 'keep',
+    (message, bytes) => {
+      message.rawData = bytes();
+    },
+  );
+}
+
+/** A message whose new data is made when `encodeModel` comes to it. */
+export function buildInitializer(tensor: Tensor, placement: TensorPlacement = () => 'keep'): TensorProto {
+  return build(tensor, placement, (message) => deferData(message, tensor));
+}
+
+function build(
+  tensor: Tensor,
+  placement: TensorPlacement,
+  attach: (message: TensorProto, bytes: () => Uint8Array) => void,
+): TensorProto {
   const source = sourceOf<TensorProto, Tensor>(tensor.origin);
   const before = source?.snapshot;
   const place = placement(tensor);
@@ -34,7 +55,7 @@ export function buildTensor(tensor: Tensor, placement: TensorPlacement = () => '
   if (before?.name !== tensor.name) message.name = tensor.name;
   if (!dimsKept) message.dims = tensor.dims.map(BigInt);
   if (before?.dataType !== tensor.dataType) message.dataType = requireCode(tensor);
-  if (!keepData) setData(message, tensor, place);
+  if (!keepData) setData(message, tensor, place, attach);
   return message;
 }
 
@@ -45,7 +66,12 @@ function requireCode(tensor: Tensor): number {
   return code;
 }
 
-function setData(message: TensorProto, tensor: Tensor, place: 'keep' | 'inline' | ExternalPlacement): void {
+function setData(
+  message: TensorProto,
+  tensor: Tensor,
+  place: 'keep' | 'inline' | ExternalPlacement,
+  attach: (message: TensorProto, bytes: () => Uint8Array) => void,
+): void {
   message.floatData = [];
   message.doubleData = [];
   message.int32Data = [];
@@ -62,10 +88,8 @@ function setData(message: TensorProto, tensor: Tensor, place: 'keep' | 'inline' 
     ];
     return;
   }
-  const bytes = tensor.bytes();
-  if (bytes.length !== tensor.byteLength)
-    throw expected('ERR_SHAPE', `${tensor.byteLength} bytes`, `tensor "${tensor.name}"`, `${bytes.length} bytes`);
-  message.rawData = bytes;
+  clearField(message, TensorProtoSchema.field.rawData);
+  attach(message, tensor.bytes);
   message.externalData = [];
   clearField(message, TensorProtoSchema.field.dataLocation);
 }

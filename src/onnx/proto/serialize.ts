@@ -1,9 +1,10 @@
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 
 import type { Graph, Model, Node, Tensor, ValueInfo } from '../ir';
 import { buildAttribute } from './buildAttribute';
-import { buildTensor, type TensorPlacement } from './buildTensor';
+import { buildInitializer, type TensorPlacement } from './buildTensor';
 import { buildValueInfo } from './buildValueInfo';
+import { encodedLength, encodeModel } from './encode';
 import {
   GraphProtoSchema,
   ModelProtoSchema,
@@ -27,9 +28,13 @@ const PRODUCER_NAME = 'onnx-sieve';
  */
 export function serializeModelProto(model: Model, placement?: TensorPlacement): Uint8Array {
   const message = buildModel(model, placement);
-  const bytes = sourceBytesOf(message);
-  if (bytes !== undefined) return bytes;
-  return toBinary(ModelProtoSchema, message);
+  return sourceBytesOf(message) ?? encodeModel(message);
+}
+
+/** Length of what `serializeModelProto` gives, for little more than the time it takes to walk the graph. */
+export function serializedLength(model: Model): number {
+  const message = buildModel(model, undefined);
+  return sourceBytesOf(message)?.length ?? encodedLength(message);
 }
 
 function buildModel(model: Model, placement: TensorPlacement | undefined): ModelProto {
@@ -68,7 +73,7 @@ function buildGraph(graph: Graph, irVersion: number, placement: TensorPlacement 
   const node = reuse(before?.node, graph.nodes.map(buildNode));
   const initializer = reuse(
     before?.initializer,
-    [...graph.initializers.values()].map((tensor) => buildTensor(tensor, placement)),
+    [...graph.initializers.values()].map((tensor) => buildInitializer(tensor, placement)),
   );
   const input = reuse(before?.input, buildInputs(graph, irVersion, before));
   const output = reuse(before?.output, graph.outputs.map(buildValueInfo));
