@@ -42,7 +42,7 @@ target_compile_definitions(onnx_sieve PRIVATE
   NODE_ADDON_API_CPP_EXCEPTIONS_ALL
   NODE_ADDON_API_DISABLE_DEPRECATED
   NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS)
-target_link_libraries(onnx_sieve PRIVATE sieve Threads::Threads ${CMAKE_JS_LIB})
+target_link_libraries(onnx_sieve PRIVATE sieve_static Threads::Threads ${CMAKE_JS_LIB})
 set_target_properties(onnx_sieve PROPERTIES PREFIX "" SUFFIX ".node")
 if(APPLE)
   target_link_options(onnx_sieve PRIVATE -undefined dynamic_lookup)

@@ -61,6 +61,8 @@ test('the package holds what an installation needs and nothing else', () => {
     'binding.gyp',
     'native/sources.json',
     'native/include/sieve/sieve.h',
+    'native/cmake/SieveInstall.cmake',
+    'native/examples/npy_separation_index.c',
     'scripts/install.mjs',
     'dist/index.cjs',
     'dist/index.mjs',
@@ -80,6 +82,19 @@ test('the package holds what an installation needs and nothing else', () => {
 test('installing it builds the addon', () => {
   expect(existsSync(join(consumer, 'node_modules', 'onnx-sieve', 'build', 'Release', 'onnx_sieve.node'))).toBe(true);
 });
+
+test('a native build of the package needs no Node and finds every file that it installs', () => {
+  const build = join(folder, 'native');
+  const source = join(consumer, 'node_modules', 'onnx-sieve');
+  execFileSync('cmake', ['-S', source, '-B', build, '-DSIEVE_BUILD_EXAMPLES=ON'], { encoding: 'utf8', stdio: 'pipe' });
+  const settings = readFileSync(join(build, 'CMakeCache.txt'), 'utf8');
+  expect(settings).toMatch(/^SIEVE_BUILD_NODE:BOOL=OFF$/m);
+  expect(settings).toMatch(/^SIEVE_INSTALL:BOOL=ON$/m);
+  const installed = readFileSync(join(build, 'cmake_install.cmake'), 'utf8');
+  const sources = [...installed.matchAll(/"([^"\n]*node_modules\/onnx-sieve\/[^"\n]*)"/g)].map((match) => match[1]!);
+  expect(sources.map((file) => basename(file))).toEqual(expect.arrayContaining(['sieve.h', 'LICENSE']));
+  expect(sources.filter((file) => !existsSync(file))).toEqual([]);
+}, 60_000);
 
 /** 40 images of noise in CIFAR-10's binary form: a label and 3 · 32 · 32 bytes each. */
 function writeNoise(file: string): void {
