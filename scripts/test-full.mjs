@@ -38,12 +38,18 @@ function gyp() {
   run(process.execPath, [path.join(root, 'scripts', 'test-gyp.mjs')]);
 }
 
+function consumer() {
+  if (process.platform === 'win32') throw new NotRun('it uses nm and pkg-config');
+  run(process.execPath, [path.join(root, 'scripts', 'test-consumer.mjs')]);
+}
+
 /** Configures and builds the native tests in a folder of their own. */
 function buildNativeTests(name, { buildType, settings = [], compiler }) {
   const folder = path.join(root, `build-${name}`);
   const configure = [
     ...['-S', root, '-B', folder, `-DCMAKE_BUILD_TYPE=${buildType}`],
-    ...['-DSIEVE_BUILD_NODE=OFF', '-DSIEVE_BUILD_TESTS=ON', '-DSIEVE_WARNINGS_AS_ERRORS=ON', ...settings],
+    ...['-DSIEVE_BUILD_TESTS=ON', '-DSIEVE_BUILD_EXAMPLES=ON', '-DSIEVE_INSTALL=OFF'],
+    ...['-DSIEVE_WARNINGS_AS_ERRORS=ON', ...settings],
   ];
   run('cmake', configure, { env: compiler });
   run('cmake', ['--build', folder, '--config', buildType, '--parallel', THREADS]);
@@ -130,6 +136,7 @@ const STEPS = {
   asan: () => sanitized('asan', 'address,undefined', { UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1' }),
   tsan: () => sanitized('tsan', 'thread', { TSAN_OPTIONS: 'halt_on_error=1' }),
   gyp,
+  consumer,
   'clang-format': clangFormat,
 };
 
