@@ -16,7 +16,7 @@ constexpr size_t kPointGrain = 32;  // a multiple of kCenterRows
 // Up to kCenterRows points from `first` on; the last is repeated.
 void read_rows(RowReader& reader, size_t first, size_t end, const Columns& columns, const float** rows) {
   for (size_t r = 0; r < kCenterRows; ++r) {
-    rows[r] = first + r < end ? reader.read(r, first + r, columns) : rows[r - 1];
+    rows[r] = reader.read(r, std::min(first + r, end - 1), columns);
   }
 }
 
@@ -78,18 +78,22 @@ int32_t CenterSearch::nearest_of(const double* sums, size_t row) const {
 }
 
 std::vector<int32_t> CenterSearch::nearest_centers(const Columns& columns, RunContext& run) const {
-  std::vector<int32_t> nearest(points_.size());
-  parallel_ranges(run, points_.size(), kPointGrain, [&](size_t begin, size_t end, int) {
+  return nearest_centers(columns, 0, points_.size(), run);
+}
+
+std::vector<int32_t> CenterSearch::nearest_centers(const Columns& columns, size_t first, size_t last,
+                                                   RunContext& run) const {
+  std::vector<int32_t> nearest(last - first);
+  parallel_ranges(run, nearest.size(), kPointGrain, [&](size_t begin, size_t end, int) {
     std::vector<double> sums(groups_ * kCenterRows * kCenterLanes);
     RowReader reader(points_, kCenterRows);
     const float* rows[kCenterRows];
-    for (size_t first = begin; first < end; first += kCenterRows) {
+    for (size_t at = begin; at < end; at += kCenterRows) {
       run.throw_if_cancelled();
-      read_rows(reader, first, end, columns, rows);
+      read_rows(reader, first + at, first + end, columns, rows);
       std::fill(sums.begin(), sums.end(), 0.0);
       for (const ColumnRange& range : columns) add_distances(rows, range, sums.data());
-      for (size_t r = 0; r < kCenterRows && first + r < end; ++r)
-        nearest[first + r] = nearest_of(sums.data(), r);
+      for (size_t r = 0; r < kCenterRows && at + r < end; ++r) nearest[at + r] = nearest_of(sums.data(), r);
     }
     run.advance(end - begin);
   });

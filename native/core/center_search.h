@@ -23,6 +23,10 @@ class CenterSearch {
   // nobody's. O(points * classes * columns).
   std::vector<int32_t> nearest_centers(const Columns& columns, RunContext& run) const;
 
+  // The same of the points first .. last-1 alone: [last - first].
+  std::vector<int32_t> nearest_centers(const Columns& columns, size_t first, size_t last,
+                                       RunContext& run) const;
+
   // For each filter f (columns f*dims ..): how many points have their own class's centre nearest, by the
   // columns of f and of all filters in `base` (ascending). Filters of base get the count of base alone.
   // O(points * classes * columns).

@@ -7,6 +7,7 @@
 #include "node/least_squares.h"
 #include "node/run.h"
 #include "node/separation.h"
+#include "node/shards.h"
 #include "node/status.h"
 #include "sieve/sieve.h"
 
@@ -54,6 +55,9 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   set("filterSeparation", FilterSeparation);
   set("subsetSeparation", SubsetSeparation);
   set("selectFilters", SelectFilters);
+  set("nearestNeighbours", NearestNeighbours);
+  set("mergeNeighbours", MergeNeighbours);
+  set("scoreNeighbours", ScoreNeighbours);
   set("accumulateMoments", AccumulateMoments);
   set("ridgeSolve", RidgeSolve);
   set("momentsResidual", MomentsResidual);

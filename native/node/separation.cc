@@ -5,6 +5,7 @@
 
 #include "node/arguments.h"
 #include "node/job.h"
+#include "node/matrices.h"
 #include "node/run.h"
 #include "node/status.h"
 #include "sieve/sieve.h"
@@ -12,25 +13,6 @@
 namespace sieve_node {
 
 namespace {
-
-sieve_matrix ReadMatrix(Pins& pins, Napi::Value array, const char* subject, size_t rows, size_t columns) {
-  const size_t length = ElementCount(array.Env(), {rows, columns}, subject);
-  return {ReadArray<float>(pins, array, subject, length), rows, columns, 0, SIEVE_ELEMENT_FLOAT32};
-}
-
-int32_t ReadKind(Napi::Object request) {
-  return ReadChoice(
-      request, "kind",
-      {{"hard", SIEVE_SEPARATION_HARD}, {"soft", SIEVE_SEPARATION_SOFT}, {"anti", SIEVE_SEPARATION_ANTI}});
-}
-
-using Labels = std::shared_ptr<const std::vector<int32_t>>;
-
-Labels ReadLabels(Napi::Value value, const char* subject, size_t rows) {
-  const Labels labels = CopyInt32Array<int32_t>(value, subject);
-  if (labels->size() != rows) ThrowLength(value.Env(), subject, rows, labels->size());
-  return labels;
-}
 
 // The parts of a request that every labelled index has, and the labels it points to.
 struct LabelledRequest : sieve_separation_request {
@@ -42,7 +24,7 @@ LabelledRequest ReadLabelled(Pins& pins, const Napi::CallbackInfo& info, Napi::O
                              size_t columns) {
   LabelledRequest read{};
   const size_t rows = ReadCount(request, "rows");
-  read.features = ReadMatrix(pins, info[0], "features", rows, columns);
+  read.features = ReadMatrix(pins, info[0], kFeatures, request, rows, columns);
   read.labels_copy = ReadLabels(info[1], "labels", rows);
   read.labels = read.labels_copy->data();
   read.class_count = ReadInt32(request, "classes", 1);
@@ -149,7 +131,7 @@ Napi::Value CrossSeparationIndex(const Napi::CallbackInfo& info) {
   request.order = ReadInt32(options, "order", 1);
   request.kind = ReadKind(options);
   const size_t reference_rows = ReadCount(options, "referenceRows");
-  const sieve_matrix reference = ReadMatrix(pins, info[2], "reference", reference_rows, dims);
+  const sieve_matrix reference = ReadMatrix(pins, info[2], kReference, options, reference_rows, dims);
   const Labels reference_labels = ReadLabels(info[3], "referenceLabels", reference_rows);
   const auto outputs = ReadSeparationOutputs(pins, info[5], request, reference_rows);
   return StartJob(
@@ -170,17 +152,22 @@ Napi::Value CenterSeparationIndex(const Napi::CallbackInfo& info) {
   const size_t dims = ReadCount(options, "dims", 1);
   const LabelledRequest request = ReadLabelled(pins, info, options, dims);
   const size_t classes = static_cast<size_t>(request.class_count);
+  // Absent: all rows.
+  const bool whole = options.Get("queryRows").IsUndefined();
+  const size_t first_query = whole ? 0 : ReadCount(options, "firstQuery");
+  const size_t query_rows = whole ? request.features.rows : ReadCount(options, "queryRows", 1);
   const Napi::Object outputs = ReadObject(info[3], "outputs");
   const auto result = std::make_shared<sieve_center_result>();
   result->per_class = ReadOptionalArray<double>(pins, outputs.Get("perClass"), "perClass", classes);
-  result->nearest =
-      ReadOptionalArray<int32_t>(pins, outputs.Get("nearest"), "nearest", request.features.rows);
+  result->nearest = ReadOptionalArray<int32_t>(pins, outputs.Get("nearest"), "nearest", query_rows);
   result->centers = ReadOptionalArray<double>(pins, outputs.Get("centers"), "centers",
                                               ElementCount(env, {classes, dims}, "centers"));
   return StartJob(
       env, info[4], pins,
-      [request, result](const sieve_run_options& run, sieve_error* error) {
-        return sieve_center_separation_index(&request, &run, result.get(), error);
+      [request, whole, first_query, query_rows, result](const sieve_run_options& run, sieve_error* error) {
+        return whole ? sieve_center_separation_index(&request, &run, result.get(), error)
+                     : sieve_center_separation_shard(&request, first_query, query_rows, &run, result.get(),
+                                                     error);
       },
       [result](Napi::Env result_env) -> Napi::Value {
         const Napi::Object object = Napi::Object::New(result_env);
@@ -195,9 +182,10 @@ Napi::Value SmoothnessIndex(const Napi::CallbackInfo& info) {
   Pins pins(env);
   const Napi::Object options = ReadObject(info[2], "request");
   const size_t rows = ReadCount(options, "rows");
-  const sieve_matrix features = ReadMatrix(pins, info[0], "features", rows, ReadCount(options, "dims", 1));
+  const sieve_matrix features =
+      ReadMatrix(pins, info[0], kFeatures, options, rows, ReadCount(options, "dims", 1));
   const sieve_matrix targets =
-      ReadMatrix(pins, info[1], "targets", rows, ReadCount(options, "targetDims", 1));
+      ReadMatrix(pins, info[1], kTargets, options, rows, ReadCount(options, "targetDims", 1));
   const auto value = std::make_shared<double>(0);
   return StartJob(
       env, info[3], pins,

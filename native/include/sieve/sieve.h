@@ -177,6 +177,53 @@ SIEVE_API sieve_status sieve_smoothness_index(sieve_matrix features, sieve_matri
                                               const sieve_run_options* options, double* value,
                                               sieve_error* error);
 
+/* ---- Shards: the same answers from pieces, for one profile on many machines ------------------------- */
+
+/* The `order` nearest references of each query. Rows bear global numbers: row i of the queries is sample
+ * first_query + i, row j of the references sample first_reference + j. A reference with the query's own
+ * number is the sample itself and left out. nearest, nearest_distance (optional): [queries.rows * order],
+ * global numbers and squared float64 distances, ascending, ties to the lowest number; -1 and NaN where there
+ * are fewer references, and for a query left out. A non-finite row is named by error.row, counted within its
+ * matrix, and the message says which matrix. Where both are the same matrix with the same numbers each pair
+ * is computed once: O(rows^2 * dims / 2) multiply-adds, else O(queries * references * dims). */
+SIEVE_API sieve_status sieve_nearest_neighbours(sieve_matrix queries, int64_t first_query,
+                                                sieve_matrix references, int64_t first_reference,
+                                                int32_t order, int32_t skip_non_finite,
+                                                const sieve_run_options* options, int64_t* nearest,
+                                                double* nearest_distance, sieve_error* error);
+
+/* What sieve_nearest_neighbours said of some queries and one range of references. */
+typedef struct sieve_neighbour_part {
+  const int64_t* nearest;         /* [rows * order] */
+  const double* nearest_distance; /* [rows * order] */
+} sieve_neighbour_part;
+
+/* The nearest among the references of all parts, which are about the same queries, in the same order: what
+ * one call with all these references would have said, to the bit. A reference that several parts name counts
+ * once. A list that is not ascending, or a reference at two distances from one query, is an error (error.row
+ * is the query's). nearest and nearest_distance: [rows * order]; they may be one of the parts. O(rows * parts
+ * * order * log(parts * order)). */
+SIEVE_API sieve_status sieve_merge_neighbours(const sieve_neighbour_part* parts, size_t part_count,
+                                              size_t rows, int32_t order, const sieve_run_options* options,
+                                              int64_t* nearest, double* nearest_distance, sieve_error* error);
+
+/* The indices of sieve_separation_index from the queries' neighbours, to the bit. nearest: [rows * order];
+ * labels: [rows], those of the queries; reference_labels: [references], by global number. A row without any
+ * neighbour was left out; one with fewer than `order` is an error. Of result, nearest and nearest_distance
+ * are not used and backend is not set. O(rows * order + references). */
+SIEVE_API sieve_status sieve_score_neighbours(const int64_t* nearest, size_t rows, int32_t order,
+                                              const int32_t* labels, const int32_t* reference_labels,
+                                              size_t references, int32_t class_count, int32_t kind,
+                                              sieve_separation_result* result, sieve_error* error);
+
+/* CSI of some samples among all: the class means are those of all rows of the request, summed in the order of
+ * the rows, so they are the ones of sieve_center_separation_index to the bit; counted (value, per_class,
+ * rows_used) are only the rows first_query .. first_query + query_rows - 1. nearest: [query_rows]. */
+SIEVE_API sieve_status sieve_center_separation_shard(const sieve_separation_request* request,
+                                                     size_t first_query, size_t query_rows,
+                                                     const sieve_run_options* options,
+                                                     sieve_center_result* result, sieve_error* error);
+
 /* ---- Filters: features are [rows, filters * dims], filter f owns columns f*dims .. f*dims+dims-1 ------- */
 
 typedef enum sieve_index_kind { SIEVE_INDEX_SEPARATION = 0, SIEVE_INDEX_CENTER = 1 } sieve_index_kind;
