@@ -1,5 +1,5 @@
 /**
- * The native surface as types: what `onnx_sieve.node` exports. Arrays are caller-owned. Float arrays are used in place,
+ * The native surface as types: what `onnx_sieve.node` exports. Arrays are caller-owned. Float arrays, 16-bit ones too, are used in place,
  * never copied: they must not be written, resized or transferred until the promise settles. Int32Arrays that are read
  * (labels, indices) are copied when the call is made. Arrays may lie on a SharedArrayBuffer. The computations
  * themselves are documented in native/include/sieve/sieve.h.
@@ -11,6 +11,10 @@
 /** A kernel: `auto` takes the environment variable SIEVE_BACKEND if it is set, else the fastest one available. */
 export type BackendChoice = 'auto' | Backend;
 export type Backend = 'serial' | 'avx2' | 'avx512' | 'avx512-bf16' | 'amx-bf16' | 'amx-fp16' | 'neon';
+
+/** `float16` and `bfloat16` come as a Uint16Array of their bits. */
+export type ElementType = 'float32' | 'float16' | 'bfloat16';
+export type NativeMatrixData = Float32Array | Uint16Array;
 
 export type SeparationKind = 'hard' | 'soft' | 'anti';
 export type IndexKind = 'separation' | 'center';
@@ -30,7 +34,21 @@ export interface NativeRun {
   readonly onProgress?: (fraction: number) => void;
 }
 
-export interface NativeSeparationRequest {
+/** What a matrix holds. */
+export interface NativeLayout {
+  /** Default `float32`. */
+  readonly elementType?: ElementType;
+  /** In elements; the array may then be longer than its rows. Absent: rows follow each other and fill the array. */
+  readonly rowStride?: number;
+}
+
+/** The same of the references, where a call has queries and references. */
+export interface NativeReferenceLayout {
+  readonly referenceElementType?: ElementType;
+  readonly referenceRowStride?: number;
+}
+
+export interface NativeSeparationRequest extends NativeLayout {
   readonly rows: number;
   readonly dims: number;
   readonly classes: number;
@@ -54,17 +72,20 @@ export interface NativeSeparationResult {
   readonly backend: Backend;
 }
 
-export interface NativeCenterRequest {
+export interface NativeCenterRequest extends NativeLayout {
   readonly rows: number;
   readonly dims: number;
   readonly classes: number;
   readonly skipNonFinite: boolean;
+  /** Count only the rows firstQuery .. firstQuery + queryRows - 1; absent: all. */
+  readonly firstQuery?: number;
+  readonly queryRows?: number;
 }
 
 export interface NativeCenterOutputs {
   /** [classes] */
   readonly perClass?: Float64Array;
-  /** [rows] */
+  /** [queryRows], or [rows] */
   readonly nearest?: Int32Array;
   /** [classes, dims] */
   readonly centers?: Float64Array;
@@ -75,7 +96,7 @@ export interface NativeCenterResult {
   readonly rowsUsed: number;
 }
 
-export interface NativeFilterRequest {
+export interface NativeFilterRequest extends NativeLayout {
   readonly rows: number;
   readonly filters: number;
   /** Values of one filter: features are [rows, filters, dims]. */
@@ -85,6 +106,23 @@ export interface NativeFilterRequest {
   readonly kind: SeparationKind;
   readonly index: IndexKind;
   readonly skipNonFinite: boolean;
+}
+
+/** Row i of the features is sample firstRow + i, row j of the references sample referenceFirstRow + j. */
+export interface NativeNeighbourRequest extends NativeLayout, NativeReferenceLayout {
+  readonly rows: number;
+  readonly firstRow: number;
+  readonly referenceRows: number;
+  readonly referenceFirstRow: number;
+  readonly dims: number;
+  readonly order: number;
+  readonly skipNonFinite: boolean;
+}
+
+/** [rows, order] each: row numbers and squared distances, ascending; -1 and NaN where there are fewer. */
+export interface NativeNeighbourLists {
+  readonly nearest: Int32Array;
+  readonly nearestDistanceSquared: Float64Array;
 }
 
 /** One group of a convolution, or a dense layer as a 1x1 kernel on a 1x1 map. Pads are those before; see sieve.h. */
@@ -159,7 +197,7 @@ export interface NativeAddon {
 
   /** features [rows, dims], labels [rows]. */
   separationIndex(
-    features: Float32Array,
+    features: NativeMatrixData,
     labels: Int32Array,
     request: NativeSeparationRequest,
     outputs: NativeSeparationOutputs,
@@ -167,16 +205,16 @@ export interface NativeAddon {
   ): Promise<NativeSeparationResult>;
   /** `request.rows` counts the queries; reference is [referenceRows, dims]. */
   crossSeparationIndex(
-    features: Float32Array,
+    features: NativeMatrixData,
     labels: Int32Array,
-    reference: Float32Array,
+    reference: NativeMatrixData,
     referenceLabels: Int32Array,
-    request: NativeSeparationRequest & { readonly referenceRows: number },
+    request: NativeSeparationRequest & NativeReferenceLayout & { readonly referenceRows: number },
     outputs: NativeSeparationOutputs,
     run: NativeRun,
   ): Promise<NativeSeparationResult>;
   centerSeparationIndex(
-    features: Float32Array,
+    features: NativeMatrixData,
     labels: Int32Array,
     request: NativeCenterRequest,
     outputs: NativeCenterOutputs,
@@ -184,14 +222,14 @@ export interface NativeAddon {
   ): Promise<NativeCenterResult>;
   /** features [rows, dims], targets [rows, targetDims]. */
   smoothnessIndex(
-    features: Float32Array,
+    features: NativeMatrixData,
     targets: Float32Array,
-    request: { readonly rows: number; readonly dims: number; readonly targetDims: number },
+    request: NativeLayout & { readonly rows: number; readonly dims: number; readonly targetDims: number },
     run: NativeRun,
   ): Promise<number>;
   /** values: [filters]. */
   filterSeparation(
-    features: Float32Array,
+    features: NativeMatrixData,
     labels: Int32Array,
     request: NativeFilterRequest,
     values: Float64Array,
@@ -199,7 +237,7 @@ export interface NativeAddon {
   ): Promise<void>;
   /** Set s is members[offsets[s]] .. members[offsets[s + 1] - 1]; values: [offsets.length - 1]. */
   subsetSeparation(
-    features: Float32Array,
+    features: NativeMatrixData,
     labels: Int32Array,
     request: NativeFilterRequest,
     members: Int32Array,
@@ -209,13 +247,44 @@ export interface NativeAddon {
   ): Promise<void>;
   /** order, curve: [filters]; beyond `limit` (0: all) order is -1 and curve NaN. */
   selectFilters(
-    features: Float32Array,
+    features: NativeMatrixData,
     labels: Int32Array,
     request: NativeFilterRequest & { readonly strategy: SelectionStrategy; readonly limit: number },
     order: Int32Array,
     curve: Float64Array,
     run: NativeRun,
   ): Promise<void>;
+
+  /** features [rows, dims], references [referenceRows, dims]; fills outputs. sieve_nearest_neighbours in sieve.h. */
+  nearestNeighbours(
+    features: NativeMatrixData,
+    references: NativeMatrixData,
+    request: NativeNeighbourRequest,
+    outputs: NativeNeighbourLists,
+    run: NativeRun,
+  ): Promise<void>;
+  /** The parts' lists stay as they are. sieve_merge_neighbours in sieve.h. */
+  mergeNeighbours(
+    parts: readonly NativeNeighbourLists[],
+    request: { readonly rows: number; readonly order: number },
+    outputs: NativeNeighbourLists,
+    run: NativeRun,
+  ): Promise<void>;
+  /** nearest [rows, order], labels [rows], referenceLabels by row number. sieve_score_neighbours in sieve.h. */
+  scoreNeighbours(
+    nearest: Int32Array,
+    labels: Int32Array,
+    referenceLabels: Int32Array,
+    request: {
+      readonly rows: number;
+      readonly referenceRows: number;
+      readonly order: number;
+      readonly classes: number;
+      readonly kind: SeparationKind;
+    },
+    outputs: { readonly perClass?: Float64Array },
+    run: NativeRun,
+  ): Promise<{ readonly value: number; readonly rowsUsed: number }>;
 
   /** Adds `samples` images to the moments in place and resolves to the number of patches added. Batches one after another. */
   accumulateMoments(

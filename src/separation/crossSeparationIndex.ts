@@ -1,19 +1,13 @@
 import { runNative } from '../binding/run';
+import type { FeatureArray, FeatureLayout } from './matrix';
+import { checkMatrix } from './matrix';
 import type { SeparationIndexOptions, SeparationIndexResult } from './separationIndex';
-import {
-  allocateFloat64,
-  allocateInt32,
-  checkArray,
-  checkCount,
-  checkLabels,
-  checkNeighbours,
-  elementCount,
-} from './options';
+import { allocateFloat64, allocateInt32, checkCount, checkLabels, checkNeighbours, elementCount } from './options';
 
 /** The samples among which neighbours are looked for, usually the training set. */
-export interface ReferenceSet {
-  /** Row-major [rows, dims], the same dims as the queries. */
-  readonly features: Float32Array;
+export interface ReferenceSet extends FeatureLayout {
+  /** Row-major [rows, dims], the same dims as the queries; the element type and the stride are its own. */
+  readonly features: FeatureArray;
   /** [rows] */
   readonly labels: Int32Array;
   readonly rows: number;
@@ -33,7 +27,7 @@ export type CrossSeparationIndexResult = SeparationIndexResult;
  * @throws SieveError as separationIndex does; `order` may be as high as the reference set has rows.
  */
 export async function crossSeparationIndex(
-  features: Float32Array,
+  features: FeatureArray,
   labels: Int32Array,
   reference: ReferenceSet,
   options: SeparationIndexOptions,
@@ -41,11 +35,12 @@ export async function crossSeparationIndex(
   const rows = checkCount(options.rows, 'rows', 1);
   const dims = checkCount(options.dims, 'dims', 1);
   const referenceRows = checkCount(reference.rows, 'reference.rows', 1);
-  checkArray(features, 'Float32Array', elementCount(rows, dims), 'features', '[rows, dims]');
-  checkArray(
+  const queries = checkMatrix(features, options, rows, dims, 'features', '[rows, dims]');
+  const references = checkMatrix(
     reference.features,
-    'Float32Array',
-    elementCount(referenceRows, dims),
+    reference,
+    referenceRows,
+    dims,
     'reference.features',
     '[reference.rows, dims]',
   );
@@ -64,11 +59,23 @@ export async function crossSeparationIndex(
       : {};
   const { value, rowsUsed, backend } = await runNative('cross separation', options, (addon, run) =>
     addon.crossSeparationIndex(
-      features,
+      queries.data,
       labels,
-      reference.features,
+      references.data,
       reference.labels,
-      { rows, dims, classes, order, kind, skipNonFinite: options.skipNonFinite === true, referenceRows },
+      {
+        rows,
+        dims,
+        classes,
+        order,
+        kind,
+        skipNonFinite: options.skipNonFinite === true,
+        elementType: queries.elementType,
+        rowStride: queries.rowStride,
+        referenceRows,
+        referenceElementType: references.elementType,
+        referenceRowStride: references.rowStride,
+      },
       { perClass, ...neighbours },
       run,
     ),

@@ -2,6 +2,7 @@ import { runNative } from '../binding/run';
 import { expected } from '../errors';
 import type { FilterOptions } from './filterRequest';
 import { filterRequest } from './filterRequest';
+import type { FeatureArray } from './matrix';
 import { allocateFloat64, allocateInt32 } from './options';
 
 export interface FilterSeparationResult {
@@ -19,15 +20,13 @@ export interface FilterSeparationResult {
  * @throws SieveError as separationIndex does.
  */
 export async function filterSeparation(
-  features: Float32Array,
+  features: FeatureArray,
   labels: Int32Array,
   options: FilterOptions,
 ): Promise<FilterSeparationResult> {
-  const request = filterRequest(features, labels, options);
+  const { data, request } = filterRequest(features, labels, options);
   const si = allocateFloat64(request.filters);
-  await runNative('filter separation', options, (addon, run) =>
-    addon.filterSeparation(features, labels, request, si, run),
-  );
+  await runNative('filter separation', options, (addon, run) => addon.filterSeparation(data, labels, request, si, run));
   return { si };
 }
 
@@ -50,15 +49,15 @@ export interface SubsetSeparationResult {
  * @throws SieveError as separationIndex does; ERR_OPTION for an empty set or an index that is no filter.
  */
 export async function subsetSeparation(
-  features: Float32Array,
+  features: FeatureArray,
   labels: Int32Array,
   options: SubsetSeparationOptions,
 ): Promise<SubsetSeparationResult> {
-  const request = filterRequest(features, labels, options);
+  const { data, request } = filterRequest(features, labels, options);
   const { members, offsets } = flattenSubsets(options.subsets, request.filters);
   const si = allocateFloat64(options.subsets.length);
   await runNative('subset separation', options, (addon, run) =>
-    addon.subsetSeparation(features, labels, request, members, offsets, si, run),
+    addon.subsetSeparation(data, labels, request, members, offsets, si, run),
   );
   return { si };
 }

@@ -35,17 +35,21 @@ export function checkCount(value: unknown, subject: string, minimum: number): nu
   return value;
 }
 
+/** Whether a value is a typed array of that name, also one of another realm. */
+export function isTypedArray(value: unknown, type: string): boolean {
+  return ArrayBuffer.isView(value) && (value as unknown as Record<symbol, unknown>)[Symbol.toStringTag] === type;
+}
+
 /** A typed array of exactly `length` values, or ERR_SHAPE. Arrays of other realms are taken too. */
 export function checkArray(
   value: unknown,
-  type: 'Float32Array' | 'Int32Array',
+  type: 'Float32Array' | 'Float64Array' | 'Int32Array' | 'Uint16Array',
   length: number,
   subject: string,
   shape: string,
 ): void {
-  if (!ArrayBuffer.isView(value) || (value as unknown as Record<symbol, unknown>)[Symbol.toStringTag] !== type)
-    throw expected('ERR_SHAPE', `a ${type} ${shape}`, subject, value);
-  const received = (value as Float32Array | Int32Array).length;
+  if (!isTypedArray(value, type)) throw expected('ERR_SHAPE', `a ${type} ${shape}`, subject, value);
+  const received = (value as Float32Array).length;
   if (received !== length) throw expected('ERR_SHAPE', `${length} values ${shape}`, subject, received);
 }
 

@@ -3,6 +3,7 @@ import { runNative } from '../binding/run';
 import { expected } from '../errors';
 import type { FilterOptions } from './filterRequest';
 import { filterRequest } from './filterRequest';
+import type { FeatureArray } from './matrix';
 import { allocateFloat64, allocateInt32, checkCount } from './options';
 
 export type { SelectionStrategy };
@@ -37,17 +38,17 @@ export interface SelectFiltersResult {
  * @throws SieveError as separationIndex does.
  */
 export async function selectFilters(
-  features: Float32Array,
+  features: FeatureArray,
   labels: Int32Array,
   options: SelectFiltersOptions,
 ): Promise<SelectFiltersResult> {
-  const request = filterRequest(features, labels, options);
+  const { data, request } = filterRequest(features, labels, options);
   const limit = checkCount(options.limit ?? request.filters, 'limit', 1);
   if (limit > request.filters) throw expected('ERR_OPTION', `at most ${request.filters} (the filters)`, 'limit', limit);
   const order = allocateInt32(request.filters);
   const curve = allocateFloat64(request.filters);
   await runNative('filter selection', options, (addon, run) =>
-    addon.selectFilters(features, labels, { ...request, strategy: options.strategy ?? 'si', limit }, order, curve, run),
+    addon.selectFilters(data, labels, { ...request, strategy: options.strategy ?? 'si', limit }, order, curve, run),
   );
   return { order: order.slice(0, limit), curve: curve.slice(0, limit) };
 }

@@ -1,9 +1,10 @@
 import { runNative } from '../binding/run';
+import type { FeatureArray, FeatureLayout } from './matrix';
+import { checkMatrix } from './matrix';
 import type { Backend, LabelledOptions, NeighbourOptions } from './options';
 import {
   allocateFloat64,
   allocateInt32,
-  checkArray,
   checkCount,
   checkLabels,
   checkNeighbours,
@@ -11,7 +12,7 @@ import {
   elementCount,
 } from './options';
 
-export interface SeparationIndexOptions extends LabelledOptions, NeighbourOptions {
+export interface SeparationIndexOptions extends LabelledOptions, NeighbourOptions, FeatureLayout {
   /** Values of one sample. */
   readonly dims: number;
   /** Also return the neighbours themselves. */
@@ -47,13 +48,13 @@ export interface SeparationIndexResult {
  *   missing), ERR_OUT_OF_MEMORY, ERR_CANCELLED, ERR_NATIVE_MISSING.
  */
 export async function separationIndex(
-  features: Float32Array,
+  features: FeatureArray,
   labels: Int32Array,
   options: SeparationIndexOptions,
 ): Promise<SeparationIndexResult> {
   const rows = checkRows(options.rows);
   const dims = checkCount(options.dims, 'dims', 1);
-  checkArray(features, 'Float32Array', elementCount(rows, dims), 'features', '[rows, dims]');
+  const { data, elementType, rowStride } = checkMatrix(features, options, rows, dims, 'features', '[rows, dims]');
   const classes = checkLabels(labels, rows, options.classes);
   const { order, kind } = checkNeighbours(options, rows - 1);
   const perClass = allocateFloat64(classes);
@@ -66,9 +67,9 @@ export async function separationIndex(
       : {};
   const { value, rowsUsed, backend } = await runNative('separation', options, (addon, run) =>
     addon.separationIndex(
-      features,
+      data,
       labels,
-      { rows, dims, classes, order, kind, skipNonFinite: options.skipNonFinite === true },
+      { rows, dims, classes, order, kind, skipNonFinite: options.skipNonFinite === true, elementType, rowStride },
       { perClass, ...neighbours },
       run,
     ),

@@ -1,8 +1,10 @@
 import type { NativeControl } from '../binding/run';
 import { runNative } from '../binding/run';
+import type { FeatureArray, FeatureLayout } from './matrix';
+import { checkMatrix } from './matrix';
 import { checkArray, checkCount, checkRows, elementCount } from './options';
 
-export interface SmoothnessIndexOptions extends NativeControl {
+export interface SmoothnessIndexOptions extends NativeControl, FeatureLayout {
   /** Number of samples. */
   readonly rows: number;
   /** Values of one sample. */
@@ -26,21 +28,21 @@ export interface SmoothnessIndexResult {
  * Source: Kalhor et al., arXiv 1906.05156.
  *
  * @param features row-major [rows, dims]; both arrays are read in place until the promise settles.
- * @param targets row-major [rows, targetDims].
+ * @param targets row-major [rows, targetDims], float32 without a stride.
  * @throws SieveError as separationIndex does, but for labels.
  */
 export async function smoothnessIndex(
-  features: Float32Array,
+  features: FeatureArray,
   targets: Float32Array,
   options: SmoothnessIndexOptions,
 ): Promise<SmoothnessIndexResult> {
   const rows = checkRows(options.rows);
   const dims = checkCount(options.dims, 'dims', 1);
   const targetDims = checkCount(options.targetDims ?? 1, 'targetDims', 1);
-  checkArray(features, 'Float32Array', elementCount(rows, dims), 'features', '[rows, dims]');
+  const { data, elementType, rowStride } = checkMatrix(features, options, rows, dims, 'features', '[rows, dims]');
   checkArray(targets, 'Float32Array', elementCount(rows, targetDims), 'targets', '[rows, targetDims]');
   const smi = await runNative('smoothness', options, (addon, run) =>
-    addon.smoothnessIndex(features, targets, { rows, dims, targetDims }, run),
+    addon.smoothnessIndex(data, targets, { rows, dims, targetDims, elementType, rowStride }, run),
   );
   return { smi };
 }
