@@ -1,4 +1,6 @@
 export { analyze } from './compress/analyze';
+export { mergeAnalyses } from './compress/analyzeMerge';
+export { analyzeShard } from './compress/analyzeShard';
 export { compress } from './compress/compress';
 export { compareModels, evaluate } from './compress/evaluate';
 export { inspect } from './compress/inspect';
@@ -23,6 +25,8 @@ export type {
   InspectResult,
   ModelSource,
 } from './compress/api';
+export type { AnalyzedRun, AnalyzePart, LayerHits, Shard } from './compress/analyzePart';
+export type { AnalyzeShardOptions } from './compress/analyzeShard';
 export type { DatasetSpec } from './activations/types';
 export * from './separation';
 export { isSieveError, SieveError } from './errors';

@@ -4,7 +4,7 @@ import { DEFAULT_CALIBRATION_SAMPLES, readRuntime } from './options';
 import { markEffective, profileCutPoints } from './profile';
 import { drawSamples, openSamples } from './samples';
 
-const DEFAULT_EPSILON = 0.01;
+export const DEFAULT_EPSILON = 0.01;
 
 /**
  * SI and CSI of every cut point: how well the classes are separated after each layer. A layer that raises neither by

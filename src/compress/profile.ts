@@ -7,35 +7,55 @@ import { namingNonFinite } from './nonFinite';
 import { labelsOf, withSession, type Runtime, type Samples } from './network';
 import type { Classifier } from './open';
 
-/** Features of one cut point over all samples, row-major [rows, elements]. */
-interface Profiled {
+/** Activations of one cut point over all samples. */
+export interface CutPoint {
+  readonly name: string;
+  /** The model's input itself, which comes before all others. */
+  readonly isInput: boolean;
+  /** Row-major [rows, elements]. */
   readonly features: Float32Array;
   /** Of one sample: [channels, ...] for most layers. */
   readonly dims: readonly number[];
+  /** [rows] */
+  readonly labels: Int32Array;
 }
 
 export type Indices = Omit<AnalyzedLayer, 'effective'>;
 
-/** SI and CSI at every cut point, the input first. Activations are taken in as many passes as the memory budget asks for. */
+/** SI and CSI at every cut point, the input first. */
 export async function profileCutPoints(
   classifier: Classifier,
   samples: Samples,
   runtime: Runtime,
   withFilters: boolean,
 ): Promise<{ layers: Indices[]; device: string }> {
+  return measureCutPoints(classifier, samples, runtime, (cutPoint) => measure(cutPoint, runtime, withFilters));
+}
+
+/**
+ * Measures every cut point, the input first, and gives what was found in topological order. Activations are taken in as
+ * many passes as the memory budget asks for.
+ */
+export async function measureCutPoints<Found>(
+  classifier: Classifier,
+  samples: Samples,
+  runtime: Runtime,
+  measureOne: (cutPoint: CutPoint) => Promise<Found>,
+): Promise<{ layers: Found[]; device: string }> {
   const { model, shapes, input } = classifier;
   const labels = labelsOf(samples);
   const [, ...taps] = findCutPoints(model.graph, input.name, classifier.logits);
-  const layers: Indices[] = [];
-  const measured = (tensor: string, profiled: Profiled, each: boolean): Promise<Indices> =>
-    namingNonFinite({ tensor, features: profiled.features, indices: samples.indices }, () =>
-      measure(tensor, profiled, labels, runtime, each),
-    );
+  const found = new Map<string, Found>();
+  const add = async (cutPoint: CutPoint): Promise<void> => {
+    const { name: tensor, features } = cutPoint;
+    const kernel = (): Promise<Found> => measureOne(cutPoint);
+    found.set(tensor, await namingNonFinite({ tensor, features, indices: samples.indices }, kernel));
+  };
   const report = (fraction: number): void => runtime.onProgress?.({ stage: 'profile', fraction });
 
-  const pixels = await samples.dataset.load(samples.indices, runtime.signal);
-  const inputDims = [input.channels, input.height, input.width];
-  layers.push(await measured(input.name, { features: pixels, dims: inputDims }, false));
+  const features = await samples.dataset.load(samples.indices, runtime.signal);
+  const dims = [input.channels, input.height, input.width];
+  await add({ name: input.name, isInput: true, features, dims, labels });
 
   return withSession(keepOnlyOutputs(model, taps, shapes), runtime, async (session) => {
     const passes = collectActivations({
@@ -50,30 +70,29 @@ export async function profileCutPoints(
     });
     for await (const pass of passes) {
       for (const [name, activation] of pass) {
-        layers.push(await measured(name, activation, withFilters));
-        report(layers.length / (taps.length + 1));
+        await add({ name, isInput: false, ...activation, labels });
+        report(found.size / (taps.length + 1));
       }
     }
-    const order = new Map([input.name, ...taps].map((name, position) => [name, position]));
-    layers.sort((a, b) => (order.get(a.name) ?? 0) - (order.get(b.name) ?? 0));
-    return { layers, device: session.device };
+    return { layers: [input.name, ...taps].map((name) => found.get(name)!), device: session.device };
   });
 }
 
-async function measure(
-  name: string,
-  { features, dims }: Profiled,
-  labels: Int32Array,
-  runtime: Runtime,
-  withFilters: boolean,
-): Promise<Indices> {
+/** Filters of a cut point whose single indices are worth having: 0 for the input, and where there is but one. */
+export function filtersOf({ isInput, dims }: CutPoint): number {
+  const filters = dims[0] ?? 1;
+  return isInput || filters < 2 ? 0 : filters;
+}
+
+async function measure(cutPoint: CutPoint, runtime: Runtime, withFilters: boolean): Promise<Indices> {
+  const { name, features, labels } = cutPoint;
   const rows = labels.length;
   const shape = { rows, dims: features.length / rows, threads: runtime.threads, signal: runtime.signal };
   const separation = await separationIndex(features, labels, shape);
   const center = await centerSeparationIndex(features, labels, shape);
   const indices = { name, si: separation.si, csi: center.csi, perClass: [...separation.perClass] };
-  const filters = dims[0] ?? 1;
-  if (!withFilters || filters < 2) return indices;
+  const filters = withFilters ? filtersOf(cutPoint) : 0;
+  if (filters === 0) return indices;
   const each = { ...shape, filters, dims: shape.dims / filters };
   const si = await filterSeparation(features, labels, each);
   const csi = await filterSeparation(features, labels, { ...each, index: 'center' });

@@ -44,6 +44,20 @@ describe('requests', () => {
     });
   });
 
+  test('analyze in parts, and their merge', () => {
+    expect(requestOf('analyze m.onnx --data d --shard 2/8 -o part2.json --force').request).toEqual({
+      model: 'm.onnx',
+      options: { data: 'd' },
+      shard: { index: 2, count: 8 },
+      output: 'part2.json',
+      force: true,
+    });
+    expect(requestOf('analyze --merge a.json b.json --json -o all.json').request).toEqual({
+      merge: ['a.json', 'b.json'],
+      output: 'all.json',
+    });
+  });
+
   test('absent flags stay absent, so that defaults live with the verbs', () => {
     expect(requestOf('analyze m.onnx --data d').request).toEqual({ model: 'm.onnx', options: { data: 'd' } });
     expect(requestOf('evaluate m.onnx --data d').request).toEqual({ model: 'm.onnx', options: { data: 'd' } });
@@ -155,6 +169,15 @@ describe('refusals', () => {
     ['analyze m.onnx', 'ERR_USAGE', 'Expected labelled samples for --data but received nothing'],
     ['analyze m.onnx --data', 'ERR_USAGE', 'Expected a value for "--data <path>" but received nothing'],
     ['analyze m.onnx --data d --epsilon 2', 'ERR_OPTION', 'Expected a number from 0 to 1 for --epsilon'],
+    ['analyze', 'ERR_USAGE', 'Expected a value for <model> but received nothing'],
+    ['analyze m.onnx --data d --shard 2/8', 'ERR_USAGE', 'Expected a file name for --output but received nothing'],
+    ['analyze m.onnx --data d -o p --shard 9/8', 'ERR_OPTION', 'such as 2/8, for --shard but received "9/8"'],
+    ['analyze m.onnx --data d -o p --shard 0/8', 'ERR_OPTION', 'for --shard but received "0/8"'],
+    ['analyze m.onnx --data d -o p --shard 2', 'ERR_OPTION', 'for --shard but received "2"'],
+    ['analyze m.onnx --merge a b', 'ERR_USAGE', 'for --merge but received "m.onnx"'],
+    ['analyze --merge a b --skip-corrupt', 'ERR_USAGE', 'for --merge but received "--skip-corrupt"'],
+    ['analyze --merge a b --shard 1/2', 'ERR_USAGE', 'for --merge but received "--shard"'],
+    ['analyze --merge', 'ERR_USAGE', 'Expected a value for "--merge <parts...>" but received nothing'],
     ['compress m.onnx --data d --flops 0.5', 'ERR_USAGE', 'Expected a file name for --output but received nothing'],
     ['compress m.onnx --data d -o o --flops 1.5', 'ERR_OPTION', 'for --flops but received "1.5"'],
     ['compress m.onnx --data d -o o --flops=-1', 'ERR_OPTION', 'for --flops but received "-1"'],
