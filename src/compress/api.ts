@@ -1,4 +1,5 @@
 import type { DatasetSpec } from '../activations/types';
+import type { RemovableLayer } from '../onnx/layers/types';
 import type { ChannelMask, DeviceChoice, LayerCost, ModelBytes, NotCut, RunControl } from '../types';
 
 /** A path to an .onnx file, or a model that is in memory already. */
@@ -50,6 +51,8 @@ export interface InspectResult {
     readonly prunable: boolean;
     readonly reason?: string;
   }[];
+  /** What can be taken out as a whole. Layers may lie inside one another. */
+  readonly removable: readonly RemovableLayer[];
 }
 
 // ---- analyze ---------------------------------------------------------------------------------------

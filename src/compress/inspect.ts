@@ -1,6 +1,7 @@
 import { throwIfAborted } from '../errors';
 import { analyzeChannels } from '../onnx/channels/analyze';
 import { measureCost } from '../onnx/cost';
+import { findRemovableLayers } from '../onnx/layers/find';
 import { inferShapes } from '../onnx/shapes';
 import { describeUnsupported } from '../onnx/support';
 import type { Shape } from '../onnx/ir';
@@ -48,6 +49,7 @@ export async function inspect(source: ModelSource, options: InspectOptions = {})
       prunable: cut && refusal === undefined,
       ...((refusal ?? reason) === undefined ? {} : { reason: refusal ?? reason }),
     })),
+    removable: refusal === undefined ? findRemovableLayers(model, shapes, analysis).layers : [],
   };
 }
 

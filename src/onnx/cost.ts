@@ -1,7 +1,7 @@
 import type { LayerCost, ModelCost } from '../types';
 import type { Model } from './ir';
 import { macsOfNode } from './macs';
-import { parametersOf } from './parameterRoles';
+import { parametersOf, type Parameter } from './parameterRoles';
 import { externalReferences } from './proto/external';
 import { serializedLength } from './proto/serialize';
 import { inferShapes, type ShapeMap } from './shapes';
@@ -17,13 +17,34 @@ import { inferShapes, type ShapeMap } from './shapes';
  * `layers` holds the nodes that have parameters or arithmetic, in topological order.
  */
 export function measureCost(model: Model, shapes: ShapeMap): ModelCost {
+  const { layers, runningStatistics } = measureLayers(model, shapes);
+  const total = (value: (layer: LayerCost) => number) => layers.reduce((sum, layer) => sum + value(layer), 0);
+  return {
+    parameters: total((layer) => layer.parameters),
+    runningStatistics,
+    macs: total((layer) => layer.macs),
+    bytes: modelBytes(model),
+    layers,
+  };
+}
+
+export interface LayerCosts extends Pick<ModelCost, 'layers' | 'runningStatistics'> {
+  /** Learned values by node, those included that an earlier node shares and that count for it. */
+  readonly learned: ReadonlyMap<string, readonly Parameter[]>;
+}
+
+/** The same layer by layer, without the size in bytes. */
+export function measureLayers(model: Model, shapes: ShapeMap): LayerCosts {
   const { shapes: counted, batch } = shapesForOneBatch(model, shapes);
   const seen = new Set<string>();
   const behindLayer = new Set<string>();
   const layers: LayerCost[] = [];
+  const learned = new Map<string, readonly Parameter[]>();
   let runningStatistics = 0;
   for (const node of model.graph.nodes) {
     const found = parametersOf(model.graph, node, (tensor) => behindLayer.has(tensor));
+    const own = found.filter(({ kind }) => kind === 'learned');
+    if (own.length > 0) learned.set(node.key, own);
     const fresh = found.filter(({ name }) => !seen.has(name) && seen.add(name));
     const sum = (kind: 'learned' | 'statistic') =>
       fresh.reduce((total, parameter) => total + (parameter.kind === kind ? parameter.count : 0), 0);
@@ -40,14 +61,7 @@ export function measureCost(model: Model, shapes: ShapeMap): ModelCost {
       macs,
     });
   }
-  const total = (value: (layer: LayerCost) => number) => layers.reduce((sum, layer) => sum + value(layer), 0);
-  return {
-    parameters: total((layer) => layer.parameters),
-    runningStatistics,
-    macs: total((layer) => layer.macs),
-    bytes: modelBytes(model),
-    layers,
-  };
+  return { layers, runningStatistics, learned };
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Graph, Node } from './ir';
 const VALUE_PRESERVING = new Set(['Identity', 'Dropout', 'Flatten', 'Reshape', 'Squeeze', 'Unsqueeze', 'Cast']);
 
 /** Operators that belong to the layer whose output they finish: normalisation, activation, scale and shift. */
-const FINISHING = new Set([
+export const FINISHING: ReadonlySet<string> = new Set([
   ...['BatchNormalization', 'InstanceNormalization', 'GroupNormalization', 'LayerNormalization', 'LRN'],
   ...['Relu', 'LeakyRelu', 'PRelu', 'Elu', 'Selu', 'Celu', 'Sigmoid', 'HardSigmoid', 'HardSwish', 'Tanh', 'Clip'],
   ...['Softplus', 'Softsign', 'ThresholdedRelu', 'Gelu', 'Mish', 'Erf', 'Sqrt', 'Exp', 'Pow', 'Neg', 'Abs'],

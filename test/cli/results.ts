@@ -25,6 +25,18 @@ export const INSPECTED: InspectResult = {
     { id: 'conv1_out', size: 16, members: ['conv1_out', 'relu_out'], prunable: true },
     { id: 'slice\u001b[2J', size: 16, members: ['s'], prunable: false, reason: 'zero-padded shortcut' },
   ],
+  removable: [
+    {
+      id: 'residual-block:add',
+      kind: 'residual-block',
+      name: 'add',
+      nodes: ['conv2', 'add'],
+      parameters: 4672,
+      macs: 40,
+    },
+    { id: 'tail:relu', kind: 'tail', name: 'relu', nodes: ['conv2'], parameters: 4672, macs: 40 },
+    { id: 'tail:add', kind: 'tail', name: 'add', nodes: ['conv3'], parameters: 4672, macs: 40 },
+  ],
 };
 
 export const ANALYZED: AnalyzeResult = {

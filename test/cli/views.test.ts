@@ -31,6 +31,7 @@ test('inspect: totals, layers that cost something, groups, and what can not be c
       'Parameters      269,722 (and 1,376 running statistics)',
       'MACs per image  40,813,184 (40.8 M)',
       'Input           input [N, 3, 32, 32]',
+      'Removable       1 residual-block, 2 tail',
       'Layers (2)',
       'and 1 without multiplications, with 0 parameters',
       'conv1  Conv      N×16×32×32         432  442 k  1.1 %  yes',

@@ -47,11 +47,22 @@ describe('inspect', () => {
     expect(groups.every(({ id, members }) => members.includes(id))).toBe(true);
   });
 
+  test('lists what can be taken out as a whole', async () => {
+    const { removable, parameters } = await inspect(toModelBytes(residual));
+    const blocks = removable.filter(({ kind }) => kind === 'residual-block');
+    expect(blocks.map((block) => block.parameters)).toEqual([2 * 16 * 144 + 4 * 16, 24 * 144 + 24 * 216 + 4 * 24]);
+    expect(blocks.map(({ remark }) => remark?.includes('projection') ?? false)).toEqual([false, true]);
+    expect(removable.every((layer) => layer.nodes.length > 0 && layer.parameters <= parameters)).toBe(true);
+  });
+
   test('reads a model whose operators or numbers it can not follow, and says so', async () => {
     const { graph } = residual;
     const nodes = graph.nodes.map((node) => (node.opType === 'Relu' ? { ...node, domain: 'com.example' } : node));
     const opsets = new Map([...residual.opsets, ['com.example', 1]]);
-    const { layers, groups } = await inspect(toModelBytes({ ...residual, opsets, graph: { ...graph, nodes } }));
+    const { layers, groups, removable } = await inspect(
+      toModelBytes({ ...residual, opsets, graph: { ...graph, nodes } }),
+    );
+    expect(removable).toEqual([]);
     expect(layers.some(({ prunable }) => prunable)).toBe(false);
     expect(groups.some(({ prunable }) => prunable)).toBe(false);
     expect(layers[0]?.reason).toMatch(/Relu of domain "com\.example" \(node "/);

@@ -61,6 +61,7 @@ export function renderInspection(result: InspectResult, style: Style): string {
           result.input === undefined ? 'none found' : `${result.input.name} [${result.input.shape.join(', ')}]`,
         ],
         ['Operator set', String(result.opset)],
+        ['Removable', countByKind(result.removable)],
       ],
       style,
     ),
@@ -107,4 +108,10 @@ export function renderInspection(result: InspectResult, style: Style): string {
     ),
     refused.length === 0 ? '' : heading('What can not be cut, and why', style) + renderReasons(refused, style),
   ].join('');
+}
+
+function countByKind(layers: InspectResult['removable']): string {
+  const counts = new Map<string, number>();
+  for (const { kind } of layers) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  return counts.size === 0 ? 'none' : [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ');
 }

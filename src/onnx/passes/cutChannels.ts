@@ -1,6 +1,7 @@
+import { expected } from '../../errors';
 import type { ChannelMask } from '../../types';
 import { factsOf } from '../channels/facts';
-import { keptByMask } from '../channels/mask';
+import { keptByMask, keptPositions, type RemovedSlots } from '../channels/mask';
 import type { AxisSelection, CutContext, GraphFacts, KeptPositions } from '../channels/rule';
 import { ruleOf } from '../channels/rules';
 import { isSizeArithmetic } from '../channels/sizes';
@@ -8,6 +9,7 @@ import type { ChannelAnalysis } from '../channels/types';
 import { freshName, takenNames } from '../graphIndex';
 import type { Graph, Model, Tensor, ValueInfo } from '../ir';
 import { int64Tensor, selectAlongAxis } from '../tensor';
+import { dropEmptied, emptiedTensors, withoutSingleConcats } from './dropEmptied';
 import { removeNewlyDead } from './removeNewlyDead';
 
 /** A constant that takes the place of another one at some nodes. */
@@ -27,9 +29,26 @@ interface Replacement {
  * @throws ERR_OPTION as `resolveMask` does
  */
 export function cutChannels(model: Model, analysis: ChannelAnalysis, mask: ChannelMask): Model {
-  const kept = keptByMask(analysis, mask);
+  return cutKept(model, keptByMask(analysis, mask));
+}
+
+/**
+ * The same for slots of groups. A tensor may lose all its channels where only such tensors and Concats read it: what
+ * writes it goes then, and the Concat goes on with its other operands.
+ *
+ * @throws ERR_OPTION where a node would have nothing left to read
+ */
+export function cutSlots(model: Model, analysis: ChannelAnalysis, removed: RemovedSlots): Model {
+  return cutKept(model, keptPositions(analysis, removed));
+}
+
+function cutKept(model: Model, kept: ReadonlyMap<string, KeptPositions>): Model {
   if (kept.size === 0) return model;
-  const { graph } = model;
+  const { graph, starved } = dropEmptied(model.graph, emptiedTensors(kept));
+  if (starved !== undefined)
+    throw expected('ERR_OPTION', 'something left to read', `${starved.opType} "${starved.key}"`, 'no channels', {
+      remedy: 'Keep a channel of every tensor that it reads.',
+    });
   const facts = factsOf(model);
   const replacements = new Map<string, Replacement>();
   const context = cutContext(facts, kept, replacements);
@@ -39,8 +58,9 @@ export function cutChannels(model: Model, analysis: ChannelAnalysis, mask: Chann
     if (!node.inputs.some(isAffected) && !node.outputs.some(isAffected)) return node;
     return ruleOf(node)?.cut?.(node, context) ?? node;
   });
-  const cut = removeNewlyDead(graph, { ...graph, nodes });
-  return { ...model, graph: withReplacements(withValueInfo(cut, kept), replacements) };
+  const cut = removeNewlyDead(model.graph, { ...graph, nodes });
+  const written = withReplacements(withValueInfo(cut, kept), replacements);
+  return { ...model, graph: withoutSingleConcats(model.graph, written) };
 }
 
 /** Tensors that are cut, and sizes computed from such. */

@@ -1,6 +1,6 @@
 import type { ChannelMask } from '../../types';
 import { factsOf } from '../channels/facts';
-import { keptByMask } from '../channels/mask';
+import { keptByMask, keptPositions, type RemovedSlots } from '../channels/mask';
 import type { KeptPositions } from '../channels/rule';
 import type { ChannelAnalysis } from '../channels/types';
 import { elementSize } from '../elementSize';
@@ -22,8 +22,16 @@ const FIRST_OPSET_WITH_WHERE = 9;
  * @throws ERR_OPTION as `resolveMask` does
  */
 export function maskChannels(model: Model, analysis: ChannelAnalysis, mask: ChannelMask): Model {
+  return maskAllBut(model, keptByMask(analysis, mask));
+}
+
+/** The same for slots of groups; all channels of a tensor may be among them. */
+export function maskSlots(model: Model, analysis: ChannelAnalysis, removed: RemovedSlots): Model {
+  return maskAllBut(model, keptPositions(analysis, removed));
+}
+
+function maskAllBut(model: Model, kept: ReadonlyMap<string, KeptPositions>): Model {
   const { graph } = model;
-  const kept = keptByMask(analysis, mask);
   if (kept.size === 0) return model;
   const facts = factsOf(model);
   const types = elementTypes(graph);
