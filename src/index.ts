@@ -4,6 +4,9 @@ export { analyzeShard } from './compress/analyzeShard';
 export { compress } from './compress/compress';
 export { compareModels, evaluate } from './compress/evaluate';
 export { inspect } from './compress/inspect';
+export { maskFromKeptSlots, maskFromScores } from './compress/channelMasks';
+export { checkEquivalence } from './compress/equivalence';
+export { cutChannels, listChannelGroups, listLinearLayers, maskChannels } from './compress/masking';
 export { CRITERIA } from './compress/api';
 export type {
   AnalyzedLayer,
@@ -27,6 +30,11 @@ export type {
 } from './compress/api';
 export type { AnalyzedRun, AnalyzePart, LayerHits, Shard } from './compress/analyzePart';
 export type { AnalyzeShardOptions } from './compress/analyzeShard';
+export type { KeptSlots, SlotScores } from './compress/channelMasks';
+export type { Equivalence, EquivalenceOptions } from './compress/equivalence';
+export type { CutCost, CutModel, MaskedModel, MaskOptions, ReadOptions } from './compress/masking';
+export type { ChannelGroup, GroupMember } from './onnx/channels/types';
+export type { LayerKind, RemovableLayer } from './onnx/layers/types';
 export type { DatasetSpec } from './activations/types';
 export * from './separation';
 export { isSieveError, SieveError } from './errors';
@@ -36,6 +44,7 @@ export type {
   Device,
   DeviceChoice,
   LayerCost,
+  LinearLayer,
   ModelBytes,
   NotCut,
   ProgressEvent,
