@@ -120,16 +120,16 @@ const RoundedKernels* rounded_kernels(sieve_backend resolved) {
   return nullptr;
 }
 
-CenterDistances center_distances(sieve_backend resolved) {
+const CenterKernels& center_kernels(sieve_backend resolved) {
 #if defined(SIEVE_X86_64)
   const sieve_backend backend = float32_backend(resolved);
-  if (backend == SIEVE_BACKEND_AVX2) return center_distances_avx2();
-  if (backend == SIEVE_BACKEND_AVX512) return center_distances_avx512();
+  if (backend == SIEVE_BACKEND_AVX2) return *center_kernels_avx2();
+  if (backend == SIEVE_BACKEND_AVX512) return *center_kernels_avx512();
 #elif defined(SIEVE_ARM64)
-  if (resolved == SIEVE_BACKEND_NEON) return center_distances_neon();
+  if (resolved == SIEVE_BACKEND_NEON) return *center_kernels_neon();
 #endif
   static_cast<void>(resolved);
-  return center_distances_serial();
+  return *center_kernels_serial();
 }
 
 DecodeHalf element_decoder(sieve_element_type type, sieve_backend resolved) {

@@ -26,7 +26,7 @@ const TileKernels* tile_kernels(sieve_backend resolved);
 // NULL for the backends that work in float32 only.
 const RoundedKernels* rounded_kernels(sieve_backend resolved);
 
-CenterDistances center_distances(sieve_backend resolved);
+const CenterKernels& center_kernels(sieve_backend resolved);
 
 // NULL for float32, which needs none.
 DecodeHalf element_decoder(sieve_element_type type, sieve_backend resolved);

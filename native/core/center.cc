@@ -1,6 +1,8 @@
 // sieve_center_separation_index.
 #include <algorithm>
+#include <vector>
 
+#include "core/center_request.h"
 #include "core/center_search.h"
 #include "core/failure.h"
 #include "core/request.h"
@@ -15,22 +17,23 @@ extern "C" sieve_status sieve_center_separation_index(const sieve_separation_req
     check_request(request);
     require(result != nullptr, "a pointer", "result", "NULL");
     RunContext run(options);
-    const Points points = request_points(*request, run);
-    const CenterSearch search(points, request->class_count, run);
-    run.begin_phase(0.0, 1.0, points.size());
-    const std::vector<int32_t> nearest = search.nearest_centers({{0, points.columns}}, run);
+    const auto [kernels, points, centers] = center_request(*request, run);
+    run.begin_phase(0.4, 1.0, points.size());
+    const std::vector<int32_t> nearest = nearest_centers(points, centers, *kernels, 0, points.size(), run);
     std::vector<uint32_t> hits(points.size());
-    for (size_t point = 0; point < points.size(); ++point)
+    for (size_t point = 0; point < points.size(); ++point) {
       hits[point] = nearest[point] == points.labels[point];
+    }
     result->value = separation_score(hits, points.labels, 1, SIEVE_SEPARATION_HARD, request->class_count,
                                      result->per_class);
     result->rows_used = static_cast<int64_t>(points.size());
     if (result->nearest != nullptr) {
       std::fill_n(result->nearest, points.matrix_rows, -1);
-      for (size_t point = 0; point < points.size(); ++point)
+      for (size_t point = 0; point < points.size(); ++point) {
         result->nearest[points.rows[point]] = nearest[point];
+      }
     }
-    if (result->centers != nullptr) search.write_centers(result->centers);
+    if (result->centers != nullptr) centers.write(result->centers);
     run.finish();
   });
 }

@@ -1,4 +1,5 @@
-// Nearest class centre over sets of columns, in float64 as the definition has it.
+// Nearest class centres as the float64 definition has them: distances summed in the order of the columns,
+// ties to the lowest class id.
 #ifndef SIEVE_CORE_CENTER_SEARCH_H
 #define SIEVE_CORE_CENTER_SEARCH_H
 
@@ -6,49 +7,46 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/class_centers.h"
 #include "core/points.h"
 #include "core/run_context.h"
 #include "kernels/center_kernels.h"
-#include "sieve/sieve.h"
 
 namespace sieve {
 
-class CenterSearch {
+// The definition itself, for a few points at a time. One per thread.
+class CenterReference {
  public:
-  // Means of the classes over all columns, each summed in the order of the points. The points outlive this.
-  // O(points * columns). Fails where the backend is missing.
-  CenterSearch(const Points& points, int32_t class_count, RunContext& run);
+  CenterReference(const Points& points, const ClassCenters& centers, const CenterKernels& kernels);
 
-  // Class of the nearest centre of each point, ties to the lowest class id; classes without points are
-  // nobody's. O(points * classes * columns).
-  std::vector<int32_t> nearest_centers(const Columns& columns, RunContext& run) const;
+  // Classes of the nearest centres of up to kCenterRows points. groups: those groups of kCenterLanes slots
+  // that can hold them, ascending.
+  void nearest(const uint32_t* which, size_t count, const Columns& columns,
+               const std::vector<uint32_t>& groups, int32_t* classes);
 
-  // The same of the points first .. last-1 alone: [last - first].
-  std::vector<int32_t> nearest_centers(const Columns& columns, size_t first, size_t last,
-                                       RunContext& run) const;
+  // The distances themselves, to the centres of all groups: [groups, kCenterRows, kCenterLanes]. Valid until
+  // the next call.
+  const double* distances(const uint32_t* which, size_t count, const Columns& columns);
 
-  // For each filter f (columns f*dims ..): how many points have their own class's centre nearest, by the
-  // columns of f and of all filters in `base` (ascending). Filters of base get the count of base alone.
-  // O(points * classes * columns).
-  std::vector<uint64_t> count_with_each(size_t dims, const std::vector<uint32_t>& base,
-                                        RunContext& run) const;
-
-  // [class_count * columns], NaN for a class without points.
-  void write_centers(double* centers) const;
+  const std::vector<uint32_t>& all_groups() const { return all_groups_; }
 
  private:
-  void add_distances(const float* const* rows, ColumnRange range, double* sums) const;
-  int32_t nearest_of(const double* sums, size_t row) const;
-  bool own_is_nearest(size_t point, const Columns& columns) const;
+  void measure(const uint32_t* which, size_t count, const Columns& columns,
+               const std::vector<uint32_t>& groups);
 
-  const Points& points_;
-  CenterDistances center_distances_;
-  std::vector<int32_t> classes_;  // those that have points, ascending
-  std::vector<size_t> slot_of_class_;
-  size_t class_count_;
-  size_t groups_;                // of 8 classes
-  std::vector<double> centers_;  // [groups, columns, 8]
+  const ClassCenters& centers_;
+  const CenterKernels& kernels_;
+  RowReader reader_;
+  std::vector<uint32_t> all_groups_;
+  std::vector<double> sums_;  // [groups, kCenterRows, kCenterLanes]
 };
+
+// Classes of the nearest centres of the points first .. last-1, over all columns: [last - first]. Float32
+// products decide where their bound lets them, the reference the rest. O(points * classes * columns).
+// Advances the run by the points.
+std::vector<int32_t> nearest_centers(const Points& points, const ClassCenters& centers,
+                                     const CenterKernels& kernels, size_t first, size_t last,
+                                     RunContext& run);
 
 }  // namespace sieve
 

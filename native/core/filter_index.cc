@@ -4,7 +4,7 @@
 #include <functional>
 #include <utility>
 
-#include "core/center_search.h"
+#include "core/center_margins.h"
 #include "core/neighbour_search.h"
 #include "core/request.h"
 #include "core/scores.h"
@@ -114,15 +114,12 @@ class CenterFilterIndex final : public FilterIndex {
  public:
   CenterFilterIndex(const sieve_separation_request& request, const Points& points, size_t filters,
                     RunContext& run)
-      : points_(points), dims_(points.columns / filters), search_(points, request.class_count, run) {}
+      : points_(points), margins_(points, request.class_count, points.columns / filters, run) {}
 
   std::vector<double> with_each(const std::vector<uint32_t>& base, const std::vector<uint32_t>& candidates,
                                 RunContext& run, double from, double to) const override {
     run.begin_phase(from, to, points_.size());
-    const std::vector<uint64_t> counts = search_.count_with_each(dims_, sorted(base), run);
-    std::vector<double> values;
-    for (const uint32_t candidate : candidates) values.push_back(share(counts[candidate]));
-    return values;
+    return shares(margins_.hits_with_each(sorted(base), candidates, run));
   }
 
   std::vector<double> of_prefixes(const std::vector<uint32_t>& order, RunContext& run, double from,
@@ -136,25 +133,21 @@ class CenterFilterIndex final : public FilterIndex {
 
   std::vector<double> of_sets(const std::vector<std::vector<uint32_t>>& sets, RunContext& run, double from,
                               double to) const override {
-    run.begin_phase(from, to, sets.size() * points_.size());
-    std::vector<double> values;
-    for (const std::vector<uint32_t>& set : sets) {
-      const std::vector<int32_t> nearest = search_.nearest_centers(filter_columns(set, dims_), run);
-      uint64_t hits = 0;
-      for (size_t point = 0; point < nearest.size(); ++point) hits += nearest[point] == points_.labels[point];
-      values.push_back(share(hits));
-    }
-    return values;
+    run.begin_phase(from, to, points_.size());
+    return shares(margins_.hits_of_sets(sets, run));
   }
 
  private:
-  double share(uint64_t hits) const {
-    return static_cast<double>(hits) / static_cast<double>(points_.size());
+  std::vector<double> shares(const std::vector<uint64_t>& hits) const {
+    std::vector<double> shares;
+    for (const uint64_t count : hits) {
+      shares.push_back(static_cast<double>(count) / static_cast<double>(points_.size()));
+    }
+    return shares;
   }
 
   const Points& points_;
-  size_t dims_;
-  CenterSearch search_;
+  CenterMargins margins_;
 };
 
 }  // namespace

@@ -68,8 +68,8 @@ const float* RowReader::read(size_t slot, size_t point, const Columns& columns) 
   return row;
 }
 
-Points take_points(const sieve_matrix& matrix, const int32_t* labels, int32_t class_count,
-                   bool skip_non_finite, const char* name, RunContext& run) {
+Points take_all_points(const sieve_matrix& matrix, const int32_t* labels, int32_t class_count,
+                       const char* name, RunContext& run) {
   const std::string subject(name);
   if (matrix.data == nullptr) {
     expected(SIEVE_STATUS_INVALID_ARGUMENT, "a pointer", subject + ".data", "NULL");
@@ -109,28 +109,42 @@ Points take_points(const sieve_matrix& matrix, const int32_t* labels, int32_t cl
   points.matrix_rows = matrix.rows;
   points.rows.resize(matrix.rows);
   std::iota(points.rows.begin(), points.rows.end(), 0u);
+  if (labels != nullptr) points.labels.assign(labels, labels + matrix.rows);
+  return points;
+}
 
-  std::vector<double> norms(matrix.rows);
-  parallel_ranges(run, matrix.rows, 64, [&](size_t begin, size_t end, int) {
-    std::vector<float> scratch(points.decode != nullptr ? matrix.columns : 0);
-    for (size_t row = begin; row < end; ++row) {
-      norms[row] = square_norm(points.values(row, 0, matrix.columns, scratch.data()), matrix.columns);
+void keep_finite_points(Points& points, bool skip_non_finite, const char* name, RunContext& run) {
+  std::vector<double> norms(points.size());
+  parallel_ranges(run, points.size(), 64, [&](size_t begin, size_t end, int) {
+    std::vector<float> scratch(points.decode != nullptr ? points.columns : 0);
+    for (size_t point = begin; point < end; ++point) {
+      norms[point] = square_norm(points.values(point, 0, points.columns, scratch.data()), points.columns);
     }
   });
 
-  points.rows.clear();
-  for (size_t row = 0; row < matrix.rows; ++row) {
-    if (!std::isfinite(norms[row])) {
+  size_t kept = 0;
+  for (size_t point = 0; point < points.size(); ++point) {
+    const uint32_t row = points.rows[point];
+    if (!std::isfinite(norms[point])) {
       if (skip_non_finite) continue;
-      expected(SIEVE_STATUS_NON_FINITE, "finite values", "row " + std::to_string(row) + " of " + subject,
-               "NaN or an infinity", static_cast<int64_t>(row));
+      expected(SIEVE_STATUS_NON_FINITE, "finite values", "row " + std::to_string(row) + " of " + name,
+               "NaN or an infinity", row);
     }
-    norms[points.rows.size()] = norms[row];
-    points.rows.push_back(static_cast<uint32_t>(row));
-    if (labels != nullptr) points.labels.push_back(labels[row]);
+    norms[kept] = norms[point];
+    points.rows[kept] = row;
+    if (!points.labels.empty()) points.labels[kept] = points.labels[point];
+    ++kept;
   }
-  norms.resize(points.rows.size());
+  norms.resize(kept);
+  points.rows.resize(kept);
+  if (!points.labels.empty()) points.labels.resize(kept);
   points.square_norms = std::move(norms);
+}
+
+Points take_points(const sieve_matrix& matrix, const int32_t* labels, int32_t class_count,
+                   bool skip_non_finite, const char* name, RunContext& run) {
+  Points points = take_all_points(matrix, labels, class_count, name, run);
+  keep_finite_points(points, skip_non_finite, name, run);
   return points;
 }
 

@@ -65,8 +65,16 @@ class RowReader {
   std::vector<float> decoded_;  // [slots, columns]; empty for float32
 };
 
-// Checks a matrix and its labels (NULL: none) and keeps the usable rows. A row with NaN or an infinity fails
-// with its number, or is left out where skip_non_finite. `name` is the matrix's name in messages.
+// Checks a matrix and its labels (NULL: none) and takes all rows, without looking at their values and without
+// square_norms. `name` is the matrix's name in messages.
+Points take_all_points(const sieve_matrix& matrix, const int32_t* labels, int32_t class_count,
+                       const char* name, RunContext& run);
+
+// Sets square_norms and keeps the usable rows. The first row with NaN or an infinity fails with its number;
+// where skip_non_finite, all such rows are left out. One pass over the data.
+void keep_finite_points(Points& points, bool skip_non_finite, const char* name, RunContext& run);
+
+// Both.
 Points take_points(const sieve_matrix& matrix, const int32_t* labels, int32_t class_count,
                    bool skip_non_finite, const char* name, RunContext& run);
 

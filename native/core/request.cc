@@ -24,10 +24,14 @@ size_t checked_order(const sieve_separation_request& request, size_t available) 
   return request.order == 0 ? 1 : static_cast<size_t>(request.order);
 }
 
+void require_points(const Points& points) {
+  require(points.size() >= 2, "at least 2 usable rows", "features", std::to_string(points.size()));
+}
+
 Points request_points(const sieve_separation_request& request, RunContext& run) {
   Points points = take_points(request.features, request.labels, request.class_count,
                               request.skip_non_finite != 0, "features", run);
-  require(points.size() >= 2, "at least 2 usable rows", "features", std::to_string(points.size()));
+  require_points(points);
   return points;
 }
 

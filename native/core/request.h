@@ -16,6 +16,9 @@ void check_request(const sieve_separation_request* request);
 // The order to use (0 means 1); fails above `available`.
 size_t checked_order(const sieve_separation_request& request, size_t available);
 
+// Fails below 2 usable rows.
+void require_points(const Points& points);
+
 // The usable rows of features and labels, at least 2.
 Points request_points(const sieve_separation_request& request, RunContext& run);
 

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "core/center_request.h"
 #include "core/center_search.h"
 #include "core/failure.h"
 #include "core/request.h"
@@ -33,14 +34,13 @@ extern "C" sieve_status sieve_center_separation_shard(const sieve_separation_req
             "a range of the rows, not empty", "first_query and query_rows",
             std::to_string(first_query) + " and " + std::to_string(query_rows));
     RunContext run(options);
-    const Points points = request_points(*request, run);
+    const auto [kernels, points, centers] = center_request(*request, run);
     const size_t first = first_point_from(points, first_query);
     const size_t last = first_point_from(points, first_query + query_rows);
     require(last > first, "at least 1 usable row", "the range of queries", "0");
 
-    const CenterSearch search(points, request->class_count, run);
-    run.begin_phase(0.0, 1.0, last - first);
-    const std::vector<int32_t> nearest = search.nearest_centers({{0, points.columns}}, first, last, run);
+    run.begin_phase(0.4, 1.0, last - first);
+    const std::vector<int32_t> nearest = nearest_centers(points, centers, *kernels, first, last, run);
     const std::vector<int32_t> labels(points.labels.begin() + static_cast<std::ptrdiff_t>(first),
                                       points.labels.begin() + static_cast<std::ptrdiff_t>(last));
     std::vector<uint32_t> hits(nearest.size());
@@ -54,7 +54,7 @@ extern "C" sieve_status sieve_center_separation_shard(const sieve_separation_req
         result->nearest[points.rows[first + i] - first_query] = nearest[i];
       }
     }
-    if (result->centers != nullptr) search.write_centers(result->centers);
+    if (result->centers != nullptr) centers.write(result->centers);
     run.finish();
   });
 }

@@ -1,5 +1,5 @@
 // Included once per instruction set, inside its anonymous namespace, as tile_kernels_body.h is. Plain loops:
-// the compiler turns the eight classes into lanes. Every sum is one chain in the order of the columns, each
+// the compiler turns them into vectors. Every sum is one chain in the order of the columns or rows, each
 // operation rounded to float64 (these files are compiled without contraction), so all instruction sets agree
 // bit for bit.
 

@@ -1,5 +1,6 @@
-// center_body.h in intrinsics: NEON is part of every aarch64 build, so flags can not make the difference, and
-// GCC 12 turns those loops into scalars. Multiplication and addition stay apart, as in every other version.
+// The distances of center_body.h in intrinsics: NEON is part of every aarch64 build, so flags can not make
+// the difference, and GCC 12 turns those loops into scalars. Multiplication and addition stay apart, as in
+// every other version.
 #include "kernels/center_kernels.h"
 
 #if defined(__aarch64__) || defined(_M_ARM64)
@@ -44,16 +45,42 @@ void center_distances(const float* const* rows, size_t column, size_t count, con
   }
 }
 
+inline void prefetch(const float* at) {
+#if defined(__GNUC__)
+  __builtin_prefetch(at);
+#else
+  static_cast<void>(at);
+#endif
+}
+
+#include "kernels/center_sums_body.h"
+
+struct Lanes {
+  using Register = float32x4_t;
+  static constexpr size_t kWidth = 4;
+  static Register zero() { return vdupq_n_f32(0.0f); }
+  static Register load(const float* at) { return vld1q_f32(at); }
+  static Register subtract(Register a, Register b) { return vsubq_f32(a, b); }
+  static Register multiply_add(Register a, Register b, Register c) { return vfmaq_f32(c, a, b); }
+  static void sum_of_each(Register a, Register b, Register c, Register d, float* out) {
+    vst1q_f32(out, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)));
+  }
+};
+
+constexpr size_t kRowsAtOnce = 4;
+
+#include "kernels/center_products_body.h"
+
 }  // namespace
 
-CenterDistances center_distances_neon() { return center_distances; }
+const CenterKernels* center_kernels_neon() { return &kTable; }
 
 }  // namespace sieve
 
 #else
 
 namespace sieve {
-CenterDistances center_distances_neon() { return nullptr; }
+const CenterKernels* center_kernels_neon() { return nullptr; }
 }  // namespace sieve
 
 #endif

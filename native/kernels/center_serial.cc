@@ -2,9 +2,16 @@
 
 namespace sieve {
 namespace {
+
+inline void prefetch(const float*) {}
+
 #include "kernels/center_body.h"
+#include "kernels/center_sums_body.h"
+
+const CenterKernels kTable = {center_distances, accumulate, 0, nullptr, margins};
+
 }  // namespace
 
-CenterDistances center_distances_serial() { return center_distances; }
+const CenterKernels* center_kernels_serial() { return &kTable; }
 
 }  // namespace sieve
