@@ -6,8 +6,8 @@ import type { ChannelAnalysis } from '../channels/types';
 import { elementSize } from '../elementSize';
 import { elementTypes } from '../elementTypes';
 import { freshName, takenNames } from '../graphIndex';
-import type { DataType, Model, Node, Tensor } from '../ir';
-import { isFloatType, rawTensor } from '../tensor';
+import type { Attribute, DataType, Model, Node, Tensor } from '../ir';
+import { int64Tensor, isFloatType, rawTensor } from '../tensor';
 
 /** Where takes any element type from operator set 9 on. */
 const FIRST_OPSET_WITH_WHERE = 9;
@@ -17,7 +17,8 @@ const FIRST_OPSET_WITH_WHERE = 9;
  * in every floating-point tensor of its group, right after the node that writes it. Works for any batch size.
  *
  * Zeros are put in by `Where(kept, value, 0)`: a product with 0 would leave NaN where a removed channel became
- * infinite (1 / 0, log 0), although nothing of it is left in the cut graph. Before operator set 9 it is a product.
+ * infinite (1 / 0, log 0), although nothing of it is left in the cut graph. Before operator set 9 the channels that stay
+ * are picked out and zeros are padded to them.
  *
  * @throws ERR_OPTION as `resolveMask` does
  */
@@ -55,50 +56,63 @@ function maskAllBut(model: Model, kept: ReadonlyMap<string, KeptPositions>): Mod
       const rank = facts.shapeOf(name)?.length;
       if (left === undefined || dataType === undefined || rank === undefined || !isFloatType(dataType)) continue;
       const output = unique(`${name}_masked`);
-      const operator = facts.opset < FIRST_OPSET_WITH_WHERE ? byProduct : byChoice;
-      const { opType, inputs } = operator(name, left, rank, dataType, add);
-      nodes.push({ name: output, key: output, opType, domain: '', inputs, outputs: [output], attributes: new Map() });
+      const addFor = (tensor: Tensor) => add({ ...tensor, name: `${name}_${tensor.name}` });
+      const steps =
+        facts.opset < FIRST_OPSET_WITH_WHERE ? byPadding(left, rank, addFor) : byChoice(left, rank, dataType, addFor);
+      let input = name;
+      for (const [index, { opType, operands, attributes }] of steps.entries()) {
+        const result = index === steps.length - 1 ? output : unique(`${output}_${index}`);
+        const inputs = operands(input);
+        nodes.push({ name: result, key: result, opType, domain: '', inputs, outputs: [result], attributes });
+        input = result;
+      }
       masked.set(name, output);
     }
   }
   return { ...model, graph: { ...graph, nodes, initializers } };
 }
 
-type Operation = Pick<Node, 'opType' | 'inputs'>;
+/** One node of the mask: `operands` are its inputs, given the tensor that it changes. */
+interface Step {
+  readonly opType: string;
+  readonly operands: (input: string) => readonly string[];
+  readonly attributes: ReadonlyMap<string, Attribute>;
+}
 
 function byChoice(
-  name: string,
   left: KeptPositions,
   rank: number,
   dataType: DataType,
   add: (tensor: Tensor) => string,
-): Operation {
-  const zero = rawTensor(`${name}_zero`, [], dataType, new Uint8Array(elementSize(dataType) ?? 0));
-  const flags = rawTensor(`${name}_kept`, alongAxis(left, rank), 'bool', flagsOf(left));
-  return { opType: 'Where', inputs: [add(flags), name, add(zero)] };
+): readonly Step[] {
+  const zero = add(rawTensor('zero', [], dataType, new Uint8Array(elementSize(dataType) ?? 0)));
+  const flags = add(rawTensor('kept', alongAxis(left, rank), 'bool', flagsOf(left)));
+  return [{ opType: 'Where', operands: (input) => [flags, input, zero], attributes: new Map() }];
 }
 
-function byProduct(
-  name: string,
-  left: KeptPositions,
-  rank: number,
-  dataType: DataType,
-  add: (tensor: Tensor) => string,
-): Operation {
-  const size = elementSize(dataType) ?? 0;
-  const one = ONES[dataType] ?? [];
-  const bytes = new Uint8Array(left.size * size);
-  for (const position of left.positions) bytes.set(one, (position + 1) * size - one.length);
-  return { opType: 'Mul', inputs: [name, add(rawTensor(`${name}_kept`, alongAxis(left, rank), dataType, bytes))] };
+/** The channels that stay, zeros behind them, and all in their old order again. */
+function byPadding({ axis, size, positions }: KeptPositions, rank: number, add: (tensor: Tensor) => string): Step[] {
+  const gather = (indices: readonly number[]): Step => {
+    const name = add(int64Tensor('positions', [indices.length], indices));
+    return { opType: 'Gather', operands: (input) => [input, name], attributes: new Map([['axis', int(axis)]]) };
+  };
+  const pads = Array.from({ length: 2 * rank }, (_, at) => (at === rank + axis ? size - positions.length : 0));
+  // Where nothing stays, one channel is picked all the same and left out of the order.
+  const picked = positions.length === 0 ? [0] : positions;
+  let zeros = picked.length;
+  const newPosition = new Map(positions.map((position, index) => [position, index]));
+  const order = Array.from({ length: size }, (_, position) => newPosition.get(position) ?? zeros++);
+  const pad: Step = {
+    opType: 'Pad',
+    operands: (input) => [input],
+    attributes: new Map([['pads', { kind: 'ints', value: pads }]]),
+  };
+  return [gather(picked), pad, gather(order)];
 }
 
-/** The last bytes, little-endian, of the number one. */
-const ONES: Partial<Record<DataType, readonly number[]>> = {
-  float32: [0x80, 0x3f],
-  float64: [0xf0, 0x3f],
-  float16: [0x00, 0x3c],
-  bfloat16: [0x80, 0x3f],
-};
+function int(value: number): Attribute {
+  return { kind: 'int', value };
+}
 
 function alongAxis({ axis, size }: KeptPositions, rank: number): number[] {
   return Array.from({ length: rank - axis }, (_, index) => (index === 0 ? size : 1));

@@ -5,7 +5,7 @@ import * as ort from 'onnxruntime-node';
 
 import { analyzeChannels } from '../../../src/onnx/channels/analyze';
 import type { ChannelAnalysis } from '../../../src/onnx/channels/types';
-import type { Model, Tensor } from '../../../src/onnx/ir';
+import type { Attribute, Model, Tensor } from '../../../src/onnx/ir';
 import { compareOutputs } from '../../../src/onnx/passes/checkEquivalence';
 import { cutChannels } from '../../../src/onnx/passes/cutChannels';
 import { maskChannels } from '../../../src/onnx/passes/maskChannels';
@@ -25,7 +25,7 @@ export function analyze(model: Model): ChannelAnalysis {
  * fuses a Pad with zeros into the MaxPool behind it, which then pads with −∞, in the cut graph but not in the masked.
  */
 export async function runModel(model: Model, dims: readonly number[], input: Float32Array): Promise<Float32Array[]> {
-  const session = await ort.InferenceSession.create(Buffer.from(serializeModel(model)), {
+  const session = await ort.InferenceSession.create(serializeModel(model), {
     intraOpNumThreads: 1,
     graphOptimizationLevel: 'disabled',
     logSeverityLevel: 4,
@@ -95,9 +95,9 @@ export async function differenceAfterCut(
   analysis: ChannelAnalysis,
   mask: ChannelMask,
   dims: readonly number[],
-  random: Random,
+  from: Random | Float32Array,
 ): Promise<{ readonly cut: Model; readonly difference: number; readonly outputs: Float32Array[] }> {
-  const input = randomInput(dims, random);
+  const input = from instanceof Float32Array ? from : randomInput(dims, from);
   const cut = cutChannels(model, analysis, mask);
   const outputs = await runModel(cut, dims, input);
   const reference = await runModel(maskChannels(model, analysis, mask), dims, input);
@@ -151,11 +151,18 @@ export function canonicalGraph({ graph }: Model): string {
       return tensor === undefined ? name : describeTensor(tensor);
     });
     const attributes = [...node.attributes]
-      .map(([key, attribute]) => [key, attribute.kind === 'tensor' ? describeTensor(attribute.value) : attribute])
+      .map(([key, attribute]) => [key, describeAttribute(attribute)])
       .sort(([left], [right]) => (String(left) < String(right) ? -1 : 1));
     return [node.opType, inputs, node.outputs, attributes];
   });
   return JSON.stringify([nodes, [...graph.valueInfo.values()].map((info) => [info.name, info.shape])]);
+}
+
+/** Files hold floating-point attributes in single precision. */
+function describeAttribute(attribute: Attribute): unknown {
+  if (attribute.kind === 'tensor') return describeTensor(attribute.value);
+  if (attribute.kind === 'float') return Math.fround(attribute.value);
+  return attribute.kind === 'floats' ? attribute.value.map(Math.fround) : attribute;
 }
 
 function describeTensor(tensor: Tensor): unknown {

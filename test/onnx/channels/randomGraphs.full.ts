@@ -1,0 +1,3 @@
+import { describeRandomGraphs } from './randomGraphProperties';
+
+describeRandomGraphs(1000, 600);
