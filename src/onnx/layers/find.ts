@@ -54,10 +54,12 @@ function findLayers(model: Model, shapes: ShapeMap, channels: ChannelAnalysis): 
   const edits = new Map<string, LayerEdit>();
   const layers = candidates.flatMap((candidate): RemovableLayer[] => {
     if ('reason' in candidate) return [];
-    const { kind, name, edit, outline, head, remark } = candidate;
-    const id = `${kind}:${name}`;
-    edits.set(id, edit);
+    const { kind, name, detail = '', edit, outline, head, remark } = candidate;
+    const id = `${kind}:${name}${detail}`;
     const savings = savingsOf(model.graph, outline, costs);
+    // Nothing goes where the graph does not need the layer: then it was of no use before.
+    if (savings.nodes.length === 0) return [];
+    edits.set(id, edit);
     return [{ id, kind, name, ...savings, ...(head && { head }), ...(remark === undefined ? {} : { remark }) }];
   });
   return { layers, notRemovable: refusals(candidates, layers), channels, shapes, edits };

@@ -6,7 +6,7 @@ import { normalizeAxis } from '../shapes/dimensions';
 import { describeShape, isLinearLayer, isSameShape } from './dataFlow';
 import type { GraphView } from './graphView';
 import { outlineOfCut, outlineOfReplacement } from './outline';
-import type { Candidate, Refusal, Removal, ReplaceEdit } from './types';
+import type { Candidate, Outline, Refusal, Removal, ReplaceEdit } from './types';
 
 /** What a Concat along the channels joins: its branches, or the layers of a dense block. Each is listed once. */
 export function joinedBranches(view: GraphView): Candidate[] {
@@ -42,7 +42,22 @@ function removalOf(tensor: string, view: GraphView): Removal | Refusal {
   const removed = slotsOf(tensor, view);
   if ('reason' in removed) return removed;
   const outline = outlineOfCut(view.model.graph, keptPositions(view.channels, removed.slots));
-  return 'reason' in outline ? outline : { edit: { kind: 'channels', removed: removed.slots }, outline };
+  if ('reason' in outline) return outline;
+  const others = layersThatLoseChannels(outline, view);
+  return {
+    edit: { kind: 'channels', removed: removed.slots },
+    outline,
+    ...(others.length === 0
+      ? {}
+      : { detail: others.map((key) => `+${key}`).join(''), remark: `takes channels of ${others.join(', ')} along` }),
+  };
+}
+
+/** Layers that stay but make some of the channels that go: an Add has tied them to the branch. */
+function layersThatLoseChannels({ graph, kept }: Outline, { flow }: GraphView): string[] {
+  return graph.nodes
+    .filter((node) => kept.has(node.outputs[0] ?? '') && isLinearLayer(node, flow))
+    .map(({ key }) => key);
 }
 
 /** All slots that a tensor shows, where each of them can go. */

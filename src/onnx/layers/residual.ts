@@ -38,7 +38,9 @@ function candidateAt(node: Node, { model, flow, shapes }: GraphView): Candidate 
   if (!isSameShape(shapes.get(shortcut.tensor), shapes.get(output)))
     return { ...layer, reason: 'the shortcut alone has another shape than the sum, or one that is not known' };
   const edit: ReplaceEdit = { kind: 'replace', tensor: output, by: shortcut.tensor, silenced: branch.tensor };
-  return { ...layer, edit, outline: outlineOfReplacement(model.graph, edit), remark: remarkOn(shortcut, entry) };
+  const detail = `#${node.inputs.indexOf(branch.tensor)}`;
+  const outline = outlineOfReplacement(model.graph, edit);
+  return { ...layer, detail, edit, outline, remark: remarkOn(shortcut, entry) };
 }
 
 function remarkOn(shortcut: Side, entry: string): string | undefined {

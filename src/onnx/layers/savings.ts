@@ -26,26 +26,35 @@ export function nodeCosts(model: Model, shapes: ShapeMap): NodeCosts {
 }
 
 /**
- * What a graph has less than the one it was made from: nodes, and channels (`kept`) that nodes which stay lose. Learned
- * values that a node which stays shares do not go.
+ * What a graph has less than the one it was made from: nodes, and channels that nodes which stay lose. A learned tensor
+ * that several nodes share counts once, or once for each way in which it is cut.
  */
 export function savingsOf(before: Graph, { graph: after, kept }: Outline, costs: NodeCosts): Savings {
   const alive = new Set(after.nodes.map(({ key }) => key));
-  const gone = before.nodes.filter(({ key }) => !alive.has(key));
-  const counted = new Set(after.nodes.flatMap(({ key }) => (costs.learned.get(key) ?? []).map(({ name }) => name)));
-  const fresh = (node: Node): readonly Parameter[] =>
-    (costs.learned.get(node.key) ?? []).filter(({ name }) => !counted.has(name) && counted.add(name));
-  let parameters = gone.flatMap(fresh).reduce((sum, { count }) => sum + count, 0);
-  let macs = gone.reduce((sum, { key }) => sum + (costs.macs.get(key) ?? 0), 0);
-  if (kept.size > 0)
-    for (const node of before.nodes) {
-      if (!alive.has(node.key)) continue;
-      const left = shareLeft(node, kept, costs.shapes);
-      for (const [index, { count }] of (costs.learned.get(node.key) ?? []).entries())
-        parameters += Math.round(count * (1 - (index === 0 ? left.weights : left.outputs)));
-      macs += (costs.macs.get(node.key) ?? 0) * (1 - left.weights);
+  const nodes: string[] = [];
+  const [had, left] = [new Map<string, number>(), new Map<string, number>()];
+  let macs = 0;
+  for (const node of before.nodes) {
+    const cost = costs.macs.get(node.key) ?? 0;
+    const learned = costs.learned.get(node.key) ?? [];
+    for (const { name, count } of learned) had.set(name, count);
+    if (!alive.has(node.key)) {
+      nodes.push(node.key);
+      macs += cost;
+      continue;
     }
-  return { nodes: gone.map(({ key }) => key), parameters, macs };
+    const share = shareLeft(node, kept, costs.shapes);
+    macs += cost * (1 - share.weights);
+    for (const [index, { name, count }] of learned.entries()) {
+      const part = index === 0 ? share.weights : share.outputs;
+      left.set(`${part} ${name}`, Math.round(count * part));
+    }
+  }
+  return { nodes, parameters: sum(had) - sum(left), macs };
+}
+
+function sum(counts: ReadonlyMap<string, number>): number {
+  return [...counts.values()].reduce((total, count) => total + count, 0);
 }
 
 /** Which part of its weights (the first of its learned values), and of everything by output channel, a node keeps. */

@@ -19,7 +19,9 @@ export function sequentialLayers({ model, shapes, flow }: GraphView): Candidate[
     const [before, after] = [shapes.get(input), shapes.get(output)];
     if (isSameShape(before, after)) {
       const edit: ReplaceEdit = { kind: 'replace', tensor: output, by: input, silenced: output };
-      return [{ ...layer, edit, outline: outlineOfReplacement(model.graph, edit) }];
+      const last = graphIndex(model.graph).producers.get(output)?.key;
+      const detail = last === undefined || last === node.key ? '' : `..${last}`;
+      return [{ ...layer, detail, edit, outline: outlineOfReplacement(model.graph, edit) }];
     }
     return [{ ...layer, reason: `it changes the shape: ${describeShape(before)} becomes ${describeShape(after)}` }];
   });

@@ -71,7 +71,8 @@ function fitsHead(tensor: string, headInput: string, view: GraphView): boolean {
   const { model, shapes } = view;
   const [own, old] = [shapes.get(tensor), shapes.get(headInput)];
   if (isSameShape(own, old)) return true;
-  if (own === undefined || old === undefined || own[1] !== old[1]) return false;
+  const isOutput = graphIndex(model.graph).outputs.has(headInput);
+  if (own === undefined || old === undefined || own[1] !== old[1] || isOutput) return false;
   return (graphIndex(model.graph).consumers.get(headInput) ?? []).every((node) => isGlobalPool(node, own, view));
 }
 

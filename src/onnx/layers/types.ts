@@ -15,10 +15,17 @@ export type LayerKind = 'residual-block' | 'dense-layer' | 'branch' | 'module' |
 
 /** Part of a network that can be taken out of it. */
 export interface RemovableLayer {
-  /** `<kind>:<name>`: stays the same when other layers are removed. */
+  /**
+   * Stays the same when other layers are removed, as long as it is the same layer: the kind and name; of a residual block
+   * also the operand of the Add that goes; of a sequential layer also the last node, where that is another one; of a branch
+   * also the layers that lose channels with it.
+   */
   readonly id: string;
   readonly kind: LayerKind;
-  /** Key of the node that writes the layer's result; for a tail, the tensor behind which it starts. */
+  /**
+   * Key of the node that it is known by: the Add or Concat, the last of a branch, the linear one of a sequential layer. Of
+   * a tail, the tensor behind which it starts.
+   */
   readonly name: string;
   /** Keys of the nodes that go with it, in topological order. */
   readonly nodes: readonly string[];
@@ -71,6 +78,8 @@ export interface Outline {
 
 export interface Removal extends Pick<RemovableLayer, 'head' | 'remark'> {
   readonly edit: LayerEdit;
+  /** What tells it from another layer of its kind and name. */
+  readonly detail?: string;
   readonly outline: Outline;
 }
 

@@ -51,7 +51,7 @@ export function lookUp(model: Model, id: string, { head }: RemovalOptions): Look
   const layer = found.layers.find((candidate) => candidate.id === id);
   const edit = found.edits.get(id);
   if (layer === undefined || edit === undefined) {
-    const reason = found.notRemovable.find(({ name }) => id.endsWith(`:${name}`))?.reason;
+    const reason = found.notRemovable.find(({ name }) => isNamedBy(id, name))?.reason;
     throw expected('ERR_OPTION', 'a layer that can be removed', 'the graph as it is now', id, {
       remedy:
         reason === undefined
@@ -66,4 +66,10 @@ export function lookUp(model: Model, id: string, { head }: RemovalOptions): Look
       remedy: `Give a linear layer from ${layer.head.inputs} channels to ${layer.head.outputs} classes: the old head does not fit.`,
     });
   return { edit, layer, found };
+}
+
+/** `<kind>:<name>`, or that with a detail behind it. */
+function isNamedBy(id: string, name: string): boolean {
+  const rest = id.slice(id.indexOf(':') + 1);
+  return rest === name || ['#', '..', '+'].some((detail) => rest.startsWith(`${name}${detail}`));
 }

@@ -21,9 +21,14 @@ const FAMILIES: readonly Family[] = [
   {
     name: 'residual',
     ids: [
-      ...['residual-block:a_add', 'residual-block:b_add', 'residual-block:c_add', 'residual-block:d_add'],
-      ...['sequential:a_conv1', 'sequential:a_conv2', 'sequential:b_conv1', 'sequential:b_conv2'],
-      ...['sequential:c_conv2', 'sequential:d_conv2'],
+      ...['residual-block:a_add#0', 'residual-block:b_add#0', 'residual-block:c_add#0', 'residual-block:d_add#0'],
+      ...[
+        'sequential:a_conv1..a_relu1',
+        'sequential:a_conv2..a_conv2_bn',
+        'sequential:b_conv1..b_relu1',
+        'sequential:b_conv2..b_conv2_bn',
+      ],
+      ...['sequential:c_conv2..c_conv2_bn', 'sequential:d_conv2..d_conv2_bn'],
     ],
     tails: 4,
     refused: { stem: CHANGES, c_projection: CHANGES, classifier: CHANGES },
@@ -31,15 +36,15 @@ const FAMILIES: readonly Family[] = [
   {
     name: 'preActivation',
     ids: [
-      ...['residual-block:a_add', 'residual-block:b_add'],
-      ...['sequential:a_conv1', 'sequential:a_conv2', 'sequential:b_conv2'],
+      ...['residual-block:a_add#1', 'residual-block:b_add#1'],
+      ...['sequential:a_conv1..a_bn2_relu', 'sequential:a_conv2', 'sequential:b_conv2'],
     ],
     tails: 2,
     refused: { stem: CHANGES, b_projection: CHANGES, classifier: CHANGES },
   },
   {
     name: 'invertedResidual',
-    ids: ['residual-block:a_add', 'sequential:a_depthwise', 'sequential:b_depthwise'],
+    ids: ['residual-block:a_add#1', 'sequential:a_depthwise..a_silu2', 'sequential:b_depthwise..b_silu2'],
     tails: 5,
     refused: { stem: CHANGES, b_expand: CHANGES, b_reduce: CHANGES, b_raise: CHANGES, b_project: CHANGES },
   },
@@ -60,13 +65,13 @@ const FAMILIES: readonly Family[] = [
   },
   {
     name: 'sequential',
-    ids: ['sequential:same', 'sequential:last', 'sequential:full2'],
+    ids: ['sequential:same..same_relu', 'sequential:last..last_relu', 'sequential:full2..full2_relu'],
     tails: 5,
     refused: { stem: CHANGES, wider: CHANGES, full1: CHANGES, full3: CHANGES },
   },
   {
     name: 'convNext',
-    ids: ['residual-block:block_add', 'sequential:depthwise'],
+    ids: ['residual-block:block_add#0', 'sequential:depthwise'],
     tails: 1,
     refused: { stem: CHANGES, classifier: CHANGES },
   },
@@ -112,14 +117,14 @@ describe.each(FAMILIES)('$name', ({ name, ids, tails, refused }) => {
 
 test('a block that goes takes its second ReLU along, and a projection stays', () => {
   const model = networks.residual();
-  expect(layerById(model, 'residual-block:a_add').nodes).toEqual([
+  expect(layerById(model, 'residual-block:a_add#0').nodes).toEqual([
     ...['a_conv1', 'a_conv1_bn', 'a_relu1', 'a_conv2', 'a_conv2_bn', 'a_add', 'a_relu'],
   ]);
-  const projected = layerById(model, 'residual-block:c_add');
+  const projected = layerById(model, 'residual-block:c_add#0');
   expect(projected.remark).toBe('its shortcut is a projection, which stays: only the residual branch goes');
   expect(projected.nodes).not.toContain('c_projection');
   expect(projected.nodes).not.toContain('c_relu');
-  expect(layerById(model, 'residual-block:d_add').remark).toMatch(/^its shortcut changes the tensor without weights/);
+  expect(layerById(model, 'residual-block:d_add#0').remark).toMatch(/^its shortcut changes the tensor without weights/);
 });
 
 test('a dense layer goes from every later Concat, and a Concat of one is left out', () => {
@@ -139,7 +144,7 @@ test('a tensor that is an output of the graph keeps its name', async () => {
     { name: 'same_relu:0', dataType: 'float32' as const, shape: ['N', 8, 8, 8] },
   ];
   const model = { ...built, graph: { ...built.graph, outputs } };
-  const layer = layerById(model, 'sequential:same');
+  const layer = layerById(model, 'sequential:same..same_relu');
   const { removed, difference } = await proveRemoval(model, layer, networks.DIMS);
   expect(difference).toBeLessThanOrEqual(1e-5);
   expect(layer.nodes).toEqual(['same', 'same_bn', 'same_relu']);
@@ -166,7 +171,7 @@ test('a head is refused where it does not belong or has another size, and asked 
   const head = { weight: new Float32Array(40) };
   const tail = layersOfModel(model).layers.find(({ head: own }) => own?.inputs === 8);
   if (tail === undefined) throw new Error('no tail');
-  expect(() => removeLayer(model, { id: 'residual-block:a_add' }, { head })).toThrow(/a head only where a tail/);
+  expect(() => removeLayer(model, { id: 'residual-block:a_add#0' }, { head })).toThrow(/a head only where a tail/);
   expect(() => removeLayer(model, tail)).toThrow(/Expected a new head for "tail:/);
   expect(() => removeLayer(model, tail, { head: { weight: new Float32Array(7) } })).toThrow(/40 weights \[5, 8\]/);
   expect(() => removeLayer(model, tail, { head: { ...head, bias: new Float32Array(4) } })).toThrow(/5 biases/);
@@ -176,7 +181,7 @@ test('a head is refused where it does not belong or has another size, and asked 
 
 test('the by-passed original also works before Where took numbers of any kind', async () => {
   const model = networks.sequential(8);
-  for (const id of ['sequential:same', 'sequential:full2']) {
+  for (const id of ['sequential:same..same_relu', 'sequential:full2..full2_relu']) {
     const { difference, effect } = await proveRemoval(model, layerById(model, id), networks.DIMS);
     expect([id, difference <= 1e-5, effect > 1e-4]).toEqual([id, true, true]);
   }

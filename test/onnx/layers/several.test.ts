@@ -11,16 +11,20 @@ function without(model: Model, ids: readonly string[]): Model {
 }
 
 test.each([
-  ['residual', networks.residual(), ['residual-block:a_add', 'residual-block:b_add', 'residual-block:d_add']],
+  ['residual', networks.residual(), ['residual-block:a_add#0', 'residual-block:b_add#0', 'residual-block:d_add#0']],
   [
     'residual, a layer inside a block',
     networks.residual(),
-    ['sequential:a_conv1', 'sequential:b_conv2', 'residual-block:c_add'],
+    ['sequential:a_conv1..a_relu1', 'sequential:b_conv2..b_conv2_bn', 'residual-block:c_add#0'],
   ],
-  ['pre-activation', networks.preActivation(), ['residual-block:a_add', 'residual-block:b_add']],
+  ['pre-activation', networks.preActivation(), ['residual-block:a_add#1', 'residual-block:b_add#1']],
   ['dense', networks.dense(), ['dense-layer:a', 'dense-layer:b', 'dense-layer:c']],
   ['inception', networks.inception(), ['branch:a_left_relu', 'branch:a_plain_relu', 'branch:b_wide_relu']],
-  ['sequential', networks.sequential(), ['sequential:same', 'sequential:last', 'sequential:full2']],
+  [
+    'sequential',
+    networks.sequential(),
+    ['sequential:same..same_relu', 'sequential:last..last_relu', 'sequential:full2..full2_relu'],
+  ],
 ])('%s: any order gives the same graph', async (_, model, ids) => {
   const [first = '', second = '', third] = ids;
   const orders =
@@ -39,9 +43,9 @@ test.each([
 
 test('what went with another layer is refused', () => {
   const model = networks.residual();
-  const cut = removeLayer(model, { id: 'residual-block:a_add' });
-  expect(codeOf(() => removeLayer(cut, { id: 'residual-block:a_add' }))).toBe('ERR_OPTION');
-  expect(codeOf(() => removeLayer(cut, { id: 'sequential:a_conv1' }))).toBe('ERR_OPTION');
+  const cut = removeLayer(model, { id: 'residual-block:a_add#0' });
+  expect(codeOf(() => removeLayer(cut, { id: 'residual-block:a_add#0' }))).toBe('ERR_OPTION');
+  expect(codeOf(() => removeLayer(cut, { id: 'sequential:a_conv1..a_relu1' }))).toBe('ERR_OPTION');
   expect(() => removeLayer(model, { id: 'sequential:stem' })).toThrow(
     expect.objectContaining({ remedy: 'Leave it: it changes the shape: [N, 3, 8, 8] becomes [N, 8, 8, 8].' }) as Error,
   );

@@ -20,6 +20,8 @@ type Counts = Partial<Record<LayerKind, number>>;
 interface Network {
   readonly name: string;
   readonly size: number;
+  /** What the export does with batch normalisation. */
+  readonly norm: 'kept' | 'folded';
   /** How many layers of each kind there are. */
   readonly layers: Counts;
   /** Layers that are proved one by one: all where it is absent, else a random few of each kind. */
@@ -27,18 +29,48 @@ interface Network {
 }
 
 const NETWORKS: readonly Network[] = [
-  { name: 'resnet18', size: 64, layers: { 'residual-block': 8, sequential: 13, tail: 9 }, proved: 4 },
-  { name: 'resnet50', size: 64, layers: { 'residual-block': 16, sequential: 14, tail: 17 }, proved: 2 },
-  { name: 'densenet121', size: 64, layers: { 'dense-layer': 58, sequential: 2, tail: 14 }, proved: 3 },
-  { name: 'googlenet', size: 64, layers: { branch: 36, module: 3, sequential: 1, tail: 15 }, proved: 4 },
-  { name: 'inception_v3', size: 96, layers: { branch: 44, module: 6, sequential: 31, tail: 15 }, proved: 2 },
-  { name: 'mobilenet_v2', size: 64, layers: { 'residual-block': 10, sequential: 13, tail: 31 }, proved: 3 },
-  { name: 'mobilenet_v3_small', size: 64, layers: { 'residual-block': 6, sequential: 8, tail: 26 }, proved: 4 },
-  { name: 'vgg16_bn', size: 224, layers: { sequential: 10, tail: 19 }, proved: 1 },
-  { name: 'efficientnet_b0', size: 64, layers: { 'residual-block': 9, sequential: 12, tail: 37 }, proved: 3 },
-  { name: 'convnext_tiny', size: 64, layers: { 'residual-block': 18, sequential: 18, tail: 25 }, proved: 2 },
-  { name: 'squeezenet1_1', size: 64, layers: { branch: 16, module: 4, tail: 20 } },
-  { name: 'shufflenet_v2_x1_0', size: 64, layers: { module: 13, sequential: 46, tail: 34 }, proved: 3 },
+  { name: 'resnet18', norm: 'kept', size: 64, layers: { 'residual-block': 8, sequential: 13, tail: 9 }, proved: 4 },
+  { name: 'resnet50', norm: 'folded', size: 64, layers: { 'residual-block': 16, sequential: 14, tail: 17 }, proved: 2 },
+  { name: 'densenet121', norm: 'kept', size: 64, layers: { 'dense-layer': 58, sequential: 2, tail: 14 }, proved: 3 },
+  { name: 'googlenet', norm: 'kept', size: 64, layers: { branch: 36, module: 3, sequential: 1, tail: 15 }, proved: 4 },
+  {
+    name: 'inception_v3',
+    norm: 'folded',
+    size: 96,
+    layers: { branch: 44, module: 6, sequential: 31, tail: 15 },
+    proved: 2,
+  },
+  {
+    name: 'mobilenet_v2',
+    norm: 'kept',
+    size: 64,
+    layers: { 'residual-block': 10, sequential: 13, tail: 31 },
+    proved: 3,
+  },
+  {
+    name: 'mobilenet_v3_small',
+    norm: 'folded',
+    size: 64,
+    layers: { 'residual-block': 6, sequential: 8, tail: 26 },
+    proved: 4,
+  },
+  { name: 'vgg16_bn', norm: 'kept', size: 224, layers: { sequential: 10, tail: 19 }, proved: 1 },
+  {
+    name: 'efficientnet_b0',
+    norm: 'kept',
+    size: 64,
+    layers: { 'residual-block': 9, sequential: 12, tail: 37 },
+    proved: 3,
+  },
+  {
+    name: 'convnext_tiny',
+    norm: 'folded',
+    size: 64,
+    layers: { 'residual-block': 18, sequential: 18, tail: 25 },
+    proved: 2,
+  },
+  { name: 'squeezenet1_1', norm: 'folded', size: 64, layers: { branch: 16, module: 4, tail: 20 } },
+  { name: 'shufflenet_v2_x1_0', norm: 'folded', size: 64, layers: { module: 13, sequential: 46, tail: 34 }, proved: 3 },
 ];
 
 const MODELS = resolve(__dirname, '../../../../shared/models');
@@ -113,10 +145,10 @@ if (missing !== undefined)
   });
 else
   test.each(NETWORKS)(
-    '$name',
-    async ({ name, size, layers, proved }) => {
+    '$name, batch normalisation $norm',
+    async ({ name, size, norm, layers, proved }) => {
       const path = join(folder, `${name}.onnx`);
-      runPython(EXPORT, [name, path, String(size), 'N']);
+      runPython(EXPORT, [name, path, String(size), 'N', norm]);
       const model = await readModel(path);
       expect(countsOf(layersOfModel(model).layers)).toEqual(layers);
       const files = await prove(model, size, proved);

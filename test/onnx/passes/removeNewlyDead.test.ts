@@ -39,3 +39,17 @@ test('counts what a subgraph reads', () => {
   const after = removeNewlyDead(before, replaceInput(before, 'add', ['input', 'input'], { attributes }));
   expect(after.nodes.map((node) => node.name)).toEqual(['scale', 'useless', 'add']);
 });
+
+test('takes a useless node along that reads what goes, and the constants that only it read', () => {
+  const model = new ModelBuilder();
+  const input = model.input('input', [1, 4]);
+  const scaled = model.node('Neg', [model.weights([4], undefined, 'weight')], {}, { name: 'scale', outputs: ['scaled'] });
+  const halved = model.node('Mul', [scaled, model.weights([1], undefined, 'half')], {}, { name: 'useless' });
+  model.node('Abs', [halved], {}, { name: 'also useless' });
+  model.node('Abs', [model.weights([1], undefined, 'spare')], {}, { name: 'useless by itself' });
+  model.output(model.node('Add', [input, scaled], {}, { name: 'add', outputs: ['sum'] }));
+  const before = model.build().graph;
+  const after = removeNewlyDead(before, replaceInput(before, 'add', ['input', 'input']));
+  expect(after.nodes.map((node) => node.name)).toEqual(['useless by itself', 'add']);
+  expect([...after.initializers.keys()]).toEqual(['spare']);
+});
