@@ -179,9 +179,11 @@ test('a head is refused where it does not belong or has another size, and asked 
   expect(headFor(tail).head?.weight).toHaveLength(40);
 });
 
-test('the by-passed original also works before Where took numbers of any kind', async () => {
-  const model = networks.sequential(8);
-  for (const id of ['sequential:same..same_relu', 'sequential:full2..full2_relu']) {
+test.each([
+  ['sequential', networks.sequential(8), ['sequential:same..same_relu', 'sequential:full2..full2_relu']],
+  ['inception', networks.inception(8), ['branch:a_inner', 'branch:b_wide_relu', 'module:a_concat']],
+])('%s: the by-passed original also works before Where took numbers of any kind', async (_, model, ids) => {
+  for (const id of ids) {
     const { difference, effect } = await proveRemoval(model, layerById(model, id), networks.DIMS);
     expect([id, difference <= 1e-5, effect > 1e-4]).toEqual([id, true, true]);
   }

@@ -140,8 +140,8 @@ export function dense(): Model {
 }
 
 /** Two modules of parallel branches, one of the shape of its input; a branch that only pools; a Concat in a Concat. */
-export function inception(): Model {
-  const { network, stem } = start();
+export function inception(opset?: number): Model {
+  const { network, stem } = start(opset);
   const branch = (input: string, inputs: number, outputs: number, name: string, kernel = 1): string =>
     network.relu(network.layer(input, inputs, outputs, name, kernel), `${name}_relu`);
   const split = branch(stem, 8, 4, 'a_split');
