@@ -47,7 +47,7 @@ void center_distances(const float* const* rows, size_t column, size_t count, con
 
 inline void prefetch(const float* at) {
 #if defined(__GNUC__)
-  __builtin_prefetch(at);
+  __builtin_prefetch(at, 0, 2);
 #else
   static_cast<void>(at);
 #endif

@@ -1,12 +1,12 @@
-// Class sums and margins of the centre index. Included once per instruction set, inside its anonymous namespace
-// and after its prefetch(const float*). Plain loops: the compiler turns them into vectors, and every operation
-// is rounded on its own, so all instruction sets agree bit for bit.
+// Class sums and margins of the centre index. Included once per instruction set, inside its anonymous
+// namespace and after its prefetch(const float*). Plain loops: the compiler turns them into vectors, and
+// every operation is rounded on its own, so all instruction sets agree bit for bit.
 
 // The sums are read and written once for kRows rows.
 template <size_t kRows>
 void accumulate_rows(const float* const* rows, size_t columns, double* __restrict sums) {
-  constexpr size_t kLine = 16;     // floats of a cache line
-  constexpr size_t kAhead = 256;  // floats
+  constexpr size_t kLine = 16;    // floats of a cache line
+  constexpr size_t kAhead = 512;  // floats
   size_t k = 0;
   for (; k + kLine <= columns; k += kLine) {
     if (k + kAhead < columns) {
