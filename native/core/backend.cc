@@ -132,6 +132,18 @@ const CenterKernels& center_kernels(sieve_backend resolved) {
   return *center_kernels_serial();
 }
 
+const RowKernels& row_kernels(sieve_backend resolved) {
+#if defined(SIEVE_X86_64)
+  const sieve_backend backend = float32_backend(resolved);
+  if (backend == SIEVE_BACKEND_AVX2) return *row_kernels_avx2();
+  if (backend == SIEVE_BACKEND_AVX512) return *row_kernels_avx512();
+#elif defined(SIEVE_ARM64)
+  if (resolved == SIEVE_BACKEND_NEON) return *row_kernels_neon();
+#endif
+  static_cast<void>(resolved);
+  return *row_kernels_serial();
+}
+
 DecodeHalf element_decoder(sieve_element_type type, sieve_backend resolved) {
   if (type == SIEVE_ELEMENT_FLOAT32) return nullptr;
   const DecodeKernels* kernels = decode_kernels_serial();

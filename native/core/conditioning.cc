@@ -89,10 +89,20 @@ bool exact_conditioning(const std::vector<const Points*>& sets, RunContext& run,
   return true;
 }
 
+// At most this many rows of a set, evenly spaced, stand for all: the centre and the scale may be anything,
+// they only have to be near.
+constexpr size_t kSample = 1024;
+
+template <typename Body>
+void for_sample(const Points& points, const Body& body) {
+  const size_t step = (points.size() + kSample - 1) / kSample;
+  for (size_t point = 0; point < points.size(); point += step) body(point);
+}
+
 std::vector<double> robust_mean(const std::vector<const Points*>& sets, RunContext& run) {
   std::vector<double> norms;
   for (const Points* points : sets) {
-    norms.insert(norms.end(), points->square_norms.begin(), points->square_norms.end());
+    for_sample(*points, [&](size_t point) { norms.push_back(points->square_norms[point]); });
   }
   const double limit = 16.0 * median(std::move(norms));
   const size_t columns = sets.front()->columns;
@@ -101,12 +111,12 @@ std::vector<double> robust_mean(const std::vector<const Points*>& sets, RunConte
     std::vector<float> scratch(end - begin);
     size_t taken = 0;
     for (const Points* points : sets) {
-      for (size_t point = 0; point < points->size(); ++point) {
-        if (!(points->square_norms[point] <= limit)) continue;
+      for_sample(*points, [&](size_t point) {
+        if (!(points->square_norms[point] <= limit)) return;
         const float* values = points->values(point, begin, end - begin, scratch.data());
         for (size_t k = begin; k < end; ++k) mean[k] += values[k - begin];
         ++taken;
-      }
+      });
     }
     for (size_t k = begin; k < end; ++k) mean[k] /= static_cast<double>(taken);
   });
@@ -115,17 +125,15 @@ std::vector<double> robust_mean(const std::vector<const Points*>& sets, RunConte
 
 // Median norm, over a sample of rows, of what is not the centre itself; 0 where everything is.
 double typical_square_norm(const std::vector<const Points*>& sets, const std::vector<double>& mean) {
-  constexpr size_t kSample = 512;
   std::vector<double> norms;
   for (const Points* points : sets) {
-    const size_t step = std::max<size_t>(1, points->size() / kSample);
     std::vector<float> scratch(points->decode != nullptr ? points->columns : 0);
-    for (size_t point = 0; point < points->size(); point += step) {
+    for_sample(*points, [&](size_t point) {
       const float* row = points->values(point, 0, points->columns, scratch.data());
       double sum = 0.0;
       for (size_t k = 0; k < points->columns; ++k) sum += (row[k] - mean[k]) * (row[k] - mean[k]);
       if (sum > 0.0) norms.push_back(sum);
-    }
+    });
   }
   return median(std::move(norms));
 }
@@ -241,6 +249,8 @@ PointBounds point_bounds(const PointSums& sums, size_t dims, size_t chain, const
   const double beta = exact ? 0.0 : 1.01 * (operations * unit + (count + 3.0) * 0x1p-51);
   const double eta = exact ? 0.0 : (count + 1.0) * 0x1p-120;
   PointBounds bounds;
+  const double scale = conditioning.scale;
+  bounds.unit = scale * scale / (1.0 - quotient) * (1.0 + 0x1p-48);
   if (rounded_off) bounds.growth = round_up((1.0 + quotient) / (1.0 - quotient) * (1.0 + 0x1p-20));
   bounds.lower_norms.resize(sums.square_norms.size());
   bounds.slacks.resize(sums.square_norms.size());

@@ -48,6 +48,7 @@ struct PointBounds {
   std::vector<float> lower_norms;
   std::vector<float> slacks;
   float growth = 1.0f;
+  double unit = 1.0;  // what a squared distance of 1 in the data is in these bounds, rounded up
 };
 
 // `dims` columns, added up in at most `chain` rounded float32 operations an element. quotient: q of

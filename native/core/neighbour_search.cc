@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/backend.h"
+#include "core/candidate_judge.h"
 #include "core/copies.h"
 #include "core/failure.h"
 #include "core/parallel.h"
@@ -25,34 +26,6 @@ constexpr size_t kSpareCandidates = 3;  // in float32 few pairs are undecided
 bool nothing_rounded_off(const PointSums& sums) {
   return std::all_of(sums.square_residuals.begin(), sums.square_residuals.end(),
                      [](double residual) { return residual == 0.0; });
-}
-
-bool has_labels(const SearchProblem& problem) { return !problem.queries->labels.empty(); }
-
-SearchAnswer empty_answer(const SearchProblem& problem) {
-  SearchAnswer answer;
-  if (has_labels(problem)) answer.same_label.resize(problem.queries->size());
-  if (problem.wants_neighbours) answer.neighbours.resize(problem.queries->size() * problem.order);
-  return answer;
-}
-
-void write_answer(const SearchProblem& problem, size_t query, const std::vector<Neighbour>& nearest,
-                  SearchAnswer& answer) {
-  if (nearest.size() < problem.order) {
-    throw Failure(SIEVE_STATUS_INTERNAL, "Expected " + std::to_string(problem.order) +
-                                             " neighbours for point " + std::to_string(query) +
-                                             " but received " + std::to_string(nearest.size()));
-  }
-  if (has_labels(problem)) {
-    answer.same_label[query] =
-        static_cast<uint32_t>(std::count_if(nearest.begin(), nearest.end(), [&](const Neighbour& neighbour) {
-          return problem.references->labels[neighbour.point] == problem.queries->labels[query];
-        }));
-  }
-  if (problem.wants_neighbours) {
-    std::copy(nearest.begin(), nearest.end(),
-              answer.neighbours.begin() + static_cast<std::ptrdiff_t>(query * problem.order));
-  }
 }
 
 // One set on its way through a vector search.
@@ -149,62 +122,6 @@ void reachable_oversized(const std::vector<uint32_t>& oversized, const PointSums
     }
   }
 }
-
-enum class Certainty { kAnswered, kNeedsSweep };
-
-// Answers a query from its candidates if they allow it.
-class CandidateJudge {
- public:
-  CandidateJudge(const SearchProblem& problem, const SearchSet& set, const CandidateLists& lists)
-      : problem_(problem), set_(set), lists_(lists), reader_(*problem.queries, 1), nearest_(problem.order) {}
-
-  Certainty answer(size_t query, const std::vector<uint32_t>& oversized, SearchAnswer& answer) {
-    const float threshold = lists_.threshold(query);
-    points_.assign(oversized.begin(), oversized.end());
-    for (const Candidate* c = lists_.begin(query); c != lists_.end(query); ++c) {
-      if (c->lower <= threshold) points_.push_back(c->point);
-    }
-    const bool complete = lists_.complete(query);
-    if (!problem_.wants_neighbours) {
-      const std::vector<int32_t>& labels = problem_.references->labels;
-      const int32_t own = problem_.queries->labels[query];
-      const int32_t first = points_.empty() ? CandidateLists::kNoLabel : labels[points_.front()];
-      const bool one_label = std::all_of(points_.begin(), points_.end(),
-                                         [&](uint32_t point) { return labels[point] == first; }) &&
-                             (complete || lists_.dropped_label(query) == first);
-      if (one_label && points_.size() >= problem_.order) {
-        answer.same_label[query] = first == own ? static_cast<uint32_t>(problem_.order) : 0;
-        return Certainty::kAnswered;
-      }
-      if (complete && points_.size() == problem_.order) {
-        answer.same_label[query] = static_cast<uint32_t>(std::count_if(
-            points_.begin(), points_.end(), [&](uint32_t point) { return labels[point] == own; }));
-        return Certainty::kAnswered;
-      }
-    }
-    if (!complete) return Certainty::kNeedsSweep;
-    nearest_.clear();
-    offer(query, points_, nearest_);
-    write_answer(problem_, query, nearest_.neighbours(), answer);
-    return Certainty::kAnswered;
-  }
-
-  void offer(size_t query, const std::vector<uint32_t>& points, NearestList& nearest) {
-    distances_.resize(points.size());
-    distances_to(reader_.read(0, query, set_.columns), *problem_.references, points.data(), points.size(),
-                 set_.columns, distances_.data());
-    for (size_t i = 0; i < points.size(); ++i) nearest.offer({distances_[i], points[i]});
-  }
-
- private:
-  const SearchProblem& problem_;
-  const SearchSet& set_;
-  const CandidateLists& lists_;
-  RowReader reader_;
-  NearestList nearest_;
-  std::vector<uint32_t> points_;
-  std::vector<double> distances_;
-};
 
 }  // namespace
 
@@ -336,7 +253,7 @@ std::vector<SearchAnswer> NeighbourSearch::search(const Columns& base, bool cumu
     std::vector<uint32_t> unsettled;
     std::mutex mutex;
     parallel_ranges(run, problem_.queries->size(), kQueryGrain, [&](size_t begin, size_t end, int) {
-      CandidateJudge judge(problem_, set, state.lists);
+      CandidateJudge judge(problem_, set, state.lists, row_kernels(backend_), state.query_bounds.unit);
       std::vector<uint32_t> reachable;
       for (size_t query = begin; query < end; ++query) {
         if (state.answered[query] != 0) continue;
@@ -359,7 +276,7 @@ std::vector<SearchAnswer> NeighbourSearch::search(const Columns& base, bool cumu
     if (!unsettled.empty()) {
       std::sort(unsettled.begin(), unsettled.end());
       std::vector<NearestList> settled = settle_queries(sweep, sweep_sets[s], whole[s], unsettled, run);
-      CandidateJudge judge(problem_, set, state.lists);
+      CandidateJudge judge(problem_, set, state.lists, row_kernels(backend_), state.query_bounds.unit);
       for (size_t i = 0; i < unsettled.size(); ++i) {
         judge.offer(unsettled[i], oversized_references_, settled[i]);
         write_answer(problem_, unsettled[i], settled[i].neighbours(), answers[s]);

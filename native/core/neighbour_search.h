@@ -15,31 +15,11 @@
 #include "core/points.h"
 #include "core/rounded_search.h"
 #include "core/run_context.h"
+#include "core/search_problem.h"
 #include "kernels/nearest_serial.h"
 #include "kernels/tile_kernels.h"
 
 namespace sieve {
-
-struct SearchProblem {
-  const Points* queries;
-  const Points* references;  // the same object: leave one out
-  size_t order;              // 1 .. references that a query can have
-  bool wants_neighbours;
-  size_t segment = 0;  // columns that all sets are made of in one piece (a filter's); 0: all columns
-};
-
-// A set of columns whose neighbours are wanted.
-struct SearchSet {
-  Columns columns;
-  Columns added;  // those beyond the base that all sets of a search share
-  PointSums query_sums;
-  PointSums reference_sums;  // empty where the references are the queries
-};
-
-struct SearchAnswer {
-  std::vector<uint32_t> same_label;   // [queries]: how many of the `order` nearest bear the query's label
-  std::vector<Neighbour> neighbours;  // [queries * order] where wanted
-};
 
 class NeighbourSearch {
  public:

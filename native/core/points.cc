@@ -11,27 +11,6 @@
 #include "core/parallel.h"
 
 namespace sieve {
-namespace {
-
-// Finite exactly where all values are: squares of floats do not overflow float64, and NaN and infinity
-// persist.
-double square_norm(const float* row, size_t columns) {
-  double sums[8] = {};
-  size_t k = 0;
-  for (; k + 8 <= columns; k += 8) {
-    for (size_t lane = 0; lane < 8; ++lane) {
-      const double value = row[k + lane];
-      sums[lane] += value * value;
-    }
-  }
-  for (; k < columns; ++k) sums[0] += static_cast<double>(row[k]) * row[k];
-  double total = 0.0;
-  for (const double sum : sums) total += sum;
-  return total;
-}
-
-}  // namespace
-
 size_t column_count(const Columns& columns) {
   size_t count = 0;
   for (const ColumnRange& range : columns) count += range.count;
@@ -100,10 +79,10 @@ Points take_all_points(const sieve_matrix& matrix, const int32_t* labels, int32_
     }
   }
 
+  const sieve_backend backend = resolve_backend(run.requested_backend());
   Points points;
   points.data = matrix.data;
-  points.decode = element_decoder(static_cast<sieve_element_type>(matrix.element_type),
-                                  resolve_backend(run.requested_backend()));
+  points.decode = element_decoder(static_cast<sieve_element_type>(matrix.element_type), backend);
   points.columns = matrix.columns;
   points.row_stride = stride;
   points.matrix_rows = matrix.rows;
@@ -114,11 +93,13 @@ Points take_all_points(const sieve_matrix& matrix, const int32_t* labels, int32_
 }
 
 void keep_finite_points(Points& points, bool skip_non_finite, const char* name, RunContext& run) {
+  const RowKernels& kernels = row_kernels(resolve_backend(run.requested_backend()));
   std::vector<double> norms(points.size());
   parallel_ranges(run, points.size(), 64, [&](size_t begin, size_t end, int) {
     std::vector<float> scratch(points.decode != nullptr ? points.columns : 0);
     for (size_t point = begin; point < end; ++point) {
-      norms[point] = square_norm(points.values(point, 0, points.columns, scratch.data()), points.columns);
+      norms[point] =
+          kernels.square_norm(points.values(point, 0, points.columns, scratch.data()), points.columns);
     }
   });
 

@@ -71,12 +71,13 @@ std::vector<uint32_t> hash_weights(size_t columns) {
 
 void PartPacker::pack(const uint32_t (&members)[kRoundedPanel], const RoundedLayout::Part& part,
                       uint32_t* panel, RoundedSums* sums) {
-  if (points_.decode != nullptr) decoded_.resize(kRoundedPanel * 2 * kRoundedBlockPairs);
+  const bool decodes = points_.decode != nullptr;
+  if (decodes) decoded_.resize(kRoundedPanel * 2 * kRoundedBlockPairs);
   const float* rows[kRoundedPanel];
   for (size_t i = 0; i < kRoundedPanel; ++i) {
-    rows[i] = members[i] == kNoMember ? nullptr
-                                      : points_.values(members[i], part.column, part.depth,
-                                                       decoded_.data() + i * 2 * kRoundedBlockPairs);
+    float* scratch = decodes ? decoded_.data() + i * 2 * kRoundedBlockPairs : nullptr;
+    rows[i] =
+        members[i] == kNoMember ? nullptr : points_.values(members[i], part.column, part.depth, scratch);
   }
   packing_.kernels->pack(rows, part.depth, packing_.conditioning->scale,
                          packing_.conditioning->center.data() + part.column,

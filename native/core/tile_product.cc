@@ -27,10 +27,12 @@ PackingProduct::PackingProduct(const TileKernels& kernels, const Conditioning& c
 
 void PackingProduct::pack(Pack pack, const TileRows& rows, size_t column, size_t count, size_t offset,
                           size_t depth, float* packed) {
-  if (rows.points->decode != nullptr) decoded_.resize(rows.size() * kPanelDepth);
+  const bool decodes = rows.points->decode != nullptr;
+  if (decodes) decoded_.resize(rows.size() * kPanelDepth);
   row_values_.resize(rows.size());
   for (size_t i = 0; i < rows.size(); ++i) {
-    row_values_[i] = rows.points->values(rows.members[i], column, count, decoded_.data() + i * kPanelDepth);
+    float* scratch = decodes ? decoded_.data() + i * kPanelDepth : nullptr;
+    row_values_[i] = rows.points->values(rows.members[i], column, count, scratch);
   }
   pack(row_values_.data(), rows.size(), count, conditioning_.scale, conditioning_.center.data() + column,
        offset, depth, packed);
