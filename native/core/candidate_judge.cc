@@ -46,6 +46,10 @@ Certainty CandidateJudge::answer(size_t query, const std::vector<uint32_t>& over
     }
   }
   if (!complete) return Certainty::kNeedsSweep;
+  if (points_.size() < problem_.order && problem_.stop != LabelStop::kNone) {
+    write_answer(problem_, query, {}, answer);
+    return Certainty::kAnswered;
+  }
   keep_contenders(query);
   if (!problem_.wants_neighbours && points_.size() == problem_.order) {
     answer.same_label[query] = count_same_label(query);

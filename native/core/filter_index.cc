@@ -25,7 +25,7 @@ class SeparationFilterIndex final : public FilterIndex {
         points_(points),
         dims_(points.columns / filters),
         order_(checked_order(request, points.size() - 1)),
-        search_({&points, &points, order_, false, dims_}, run) {
+        search_({&points, &points, order_, false, dims_, label_stop(request.kind, order_, false)}, run) {
     const size_t bytes = filters * points.size() * (sizeof(double) + sizeof(uint64_t));
     const size_t input_bytes = points.size() * points.columns * sizeof(float);
     if (bytes > (size_t{16} << 20) + input_bytes / 8) return;

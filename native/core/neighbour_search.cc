@@ -56,10 +56,13 @@ SetState prepare_set(const Preparation& search, const SearchSet& set, const Tile
   const PointSums& reference_sums = search.leave_one_out ? set.query_sums : set.reference_sums;
   SetState state{{},
                  {},
-                 CandidateLists(problem.queries->size(), problem.order, spare,
+                 CandidateLists(problem.queries->size(), {problem.order, spare, problem.stop},
                                 references.labels.empty() ? nullptr : references.labels.data()),
                  groups_of_copies(references, set.columns, reference_sums.hashes, problem.order + 1),
                  std::vector<uint8_t>(problem.queries->size(), 0)};
+  for (size_t query = 0; query < problem.queries->labels.size(); ++query) {
+    state.lists.set_query_label(query, problem.queries->labels[query]);
+  }
   std::vector<uint8_t> left_out(references.size(), 0);
   std::vector<Neighbour> nearest;
   for (const std::vector<uint32_t>& group : state.copies) {
@@ -215,8 +218,7 @@ std::vector<SearchAnswer> NeighbourSearch::search(const Columns& base, bool cumu
   sweep.left = problem_.queries;
   sweep.right = problem_.references;
   sweep.symmetric = leave_one_out_;
-  sweep.order = problem_.order;
-  sweep.spare = spare;
+  sweep.lists = {problem_.order, spare, problem_.stop};
   sweep.base = &base_columns;
   sweep.cumulative = cumulative;
   std::vector<SweepSet> sweep_sets;
@@ -248,7 +250,7 @@ std::vector<SearchAnswer> NeighbourSearch::search(const Columns& base, bool cumu
   run.begin_phase(from + 0.9 * (to - from), to, sets.size());
   for (size_t s = 0; s < sets.size(); ++s) {
     const SearchSet& set = sets[s];
-    const SetState& state = *states[s];
+    SetState& state = *states[s];
     const PointSums& reference_sums = leave_one_out_ ? set.query_sums : set.reference_sums;
     std::vector<uint32_t> unsettled;
     std::mutex mutex;
@@ -264,6 +266,7 @@ std::vector<SearchAnswer> NeighbourSearch::search(const Columns& base, bool cumu
           write_answer(problem_, query, nearest.neighbours(), answers[s]);
           continue;
         }
+        state.lists.finish(query);
         reachable.clear();
         reachable_oversized(oversized_references_, set.query_sums, reference_sums, query, leave_one_out_,
                             state.lists.threshold(query), reachable);

@@ -28,6 +28,11 @@ void require_points(const Points& points) {
   require(points.size() >= 2, "at least 2 usable rows", "features", std::to_string(points.size()));
 }
 
+LabelStop label_stop(int32_t kind, size_t order, bool wants_neighbours) {
+  if (wants_neighbours || order == 1 || kind == SIEVE_SEPARATION_SOFT) return LabelStop::kNone;
+  return kind == SIEVE_SEPARATION_HARD ? LabelStop::kOtherLabel : LabelStop::kOwnLabel;
+}
+
 Points request_points(const sieve_separation_request& request, RunContext& run) {
   Points points = take_points(request.features, request.labels, request.class_count,
                               request.skip_non_finite != 0, "features", run);

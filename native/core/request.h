@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include "core/candidate_lists.h"
 #include "core/points.h"
 #include "core/run_context.h"
 #include "sieve/sieve.h"
@@ -18,6 +19,9 @@ size_t checked_order(const sieve_separation_request& request, size_t available);
 
 // Fails below 2 usable rows.
 void require_points(const Points& points);
+
+// Which label ends the search for the `order` nearest early.
+LabelStop label_stop(int32_t kind, size_t order, bool wants_neighbours);
 
 // The usable rows of features and labels, at least 2.
 Points request_points(const sieve_separation_request& request, RunContext& run);

@@ -21,6 +21,10 @@ SearchAnswer empty_answer(const SearchProblem& problem) {
 
 void write_answer(const SearchProblem& problem, size_t query, const std::vector<Neighbour>& nearest,
                   SearchAnswer& answer) {
+  if (nearest.size() < problem.order && problem.stop != LabelStop::kNone) {
+    answer.same_label[query] = problem.stop == LabelStop::kOwnLabel ? 1 : 0;
+    return;
+  }
   if (nearest.size() < problem.order) {
     throw Failure(SIEVE_STATUS_INTERNAL, "Expected " + std::to_string(problem.order) +
                                              " neighbours for point " + std::to_string(query) +

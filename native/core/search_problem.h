@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/candidate_lists.h"
 #include "core/conditioning.h"
 #include "core/points.h"
 #include "kernels/nearest_serial.h"
@@ -18,6 +19,9 @@ struct SearchProblem {
   size_t order;              // 1 .. references that a query can have
   bool wants_neighbours;
   size_t segment = 0;  // columns that all sets are made of in one piece (a filter's); 0: all columns
+  // Where a label stops, same_label only tells whether it is `order` (kOtherLabel) or 0 (kOwnLabel). Not with
+  // neighbours wanted.
+  LabelStop stop = LabelStop::kNone;
 };
 
 // A set of columns whose neighbours are wanted.
@@ -33,7 +37,8 @@ struct SearchAnswer {
   std::vector<Neighbour> neighbours;  // [queries * order] where wanted
 };
 
-// Writes what the `order` nearest of a query, in order, make of its answer.
+// Writes what the `order` nearest of a query, in order, make of its answer. Fewer where a label stopped the
+// search: the one that did is among the `order` nearest then.
 void write_answer(const SearchProblem& problem, size_t query, const std::vector<Neighbour>& nearest,
                   SearchAnswer& answer);
 

@@ -37,7 +37,9 @@ void write_neighbours(const SearchProblem& problem, const SearchAnswer& answer,
 void run_separation(const sieve_separation_request& request, const Points& queries, const Points& references,
                     RunContext& run, sieve_separation_result* result) {
   const size_t order = checked_order(request, references.size() - (&queries == &references ? 1 : 0));
-  const SearchProblem problem{&queries, &references, order, result->nearest != nullptr};
+  const bool wants_neighbours = result->nearest != nullptr;
+  const SearchProblem problem{
+      &queries, &references, order, wants_neighbours, 0, label_stop(request.kind, order, wants_neighbours)};
   const NeighbourSearch search(problem, run);
   const Columns columns{{0, queries.columns}};
   std::vector<SearchSet> sets;

@@ -54,8 +54,8 @@ struct Worker {
         base(has_base ? product->buffer_floats() : 0),
         out(product->buffer_floats()),
         right_norms((edge + 63) / 64 * 64),
-        left_lists(0, sweep.order, sweep.spare, right_labels),
-        right_lists(0, sweep.order, sweep.spare, left_labels),
+        left_lists(0, sweep.lists, right_labels),
+        right_lists(0, sweep.lists, left_labels),
         hits(edge) {}
 
   std::unique_ptr<TileProduct> product;
@@ -117,11 +117,13 @@ void collect_candidates(const Sweep& sweep, const SweepSet& set, Block left, Blo
   }
 }
 
-void start_lists(const CandidateLists& from, const std::vector<uint32_t>& taking_part, Block block,
-                 CandidateLists& lists) {
+void start_lists(const CandidateLists& from, const Points& points, const std::vector<uint32_t>& taking_part,
+                 Block block, CandidateLists& lists) {
   lists.resize(block.count);
   for (size_t i = 0; i < block.count; ++i) {
-    lists.set_threshold(i, from.threshold(taking_part[block.begin + i]));
+    const uint32_t point = taking_part[block.begin + i];
+    lists.set_threshold(i, from.threshold(point));
+    if (!points.labels.empty()) lists.set_query_label(i, points.labels[point]);
   }
 }
 
@@ -195,11 +197,11 @@ void sweep_tiles(const Sweep& sweep, const std::vector<SweepSet>& sets, RunConte
       take_norms(*set.right, right_points, right, worker.right_norms);
       {
         const std::lock_guard<std::mutex> lock(locks[a]);
-        start_lists(*set.lists, left_points, left, worker.left_lists);
+        start_lists(*set.lists, *sweep.left, left_points, left, worker.left_lists);
       }
       if (sweep.symmetric) {
         const std::lock_guard<std::mutex> lock(locks[b]);
-        start_lists(*set.lists, right_points, right, worker.right_lists);
+        start_lists(*set.lists, *sweep.right, right_points, right, worker.right_lists);
       } else {
         worker.right_lists.resize(right.count);
         for (size_t j = 0; j < right.count; ++j) worker.right_lists.close(j);
@@ -220,7 +222,7 @@ void sweep_tiles(const Sweep& sweep, const std::vector<SweepSet>& sets, RunConte
 
 std::vector<NearestList> settle_queries(const Sweep& sweep, const SweepSet& set, const TileColumns& columns,
                                         const std::vector<uint32_t>& queries, RunContext& run) {
-  std::vector<NearestList> settled(queries.size(), NearestList(sweep.order));
+  std::vector<NearestList> settled(queries.size(), NearestList(sweep.lists.order));
   const std::vector<uint32_t>& references = sweep.right_points;
   const size_t right_edge = tile_edge(sweep, references.size(), references.size(), false, run.threads());
   const size_t share = queries.size() / (2 * static_cast<size_t>(run.threads())) + 1;

@@ -35,8 +35,7 @@ struct Sweep {
   bool symmetric;                     // the same points; a pair is visited once and serves both
   std::vector<uint32_t> left_points;  // those that take part; unused where symmetric
   std::vector<uint32_t> right_points;
-  size_t order;
-  size_t spare;             // room of a candidate list beyond the order
+  CandidateLists::Shape lists;
   const TileColumns* base;  // columns that all sets share; may be empty
   bool cumulative;          // each set contains the columns of the set before it as well
 };
