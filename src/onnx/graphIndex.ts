@@ -49,6 +49,16 @@ export function tensorsRead(node: Node): ReadonlySet<string> {
   return names;
 }
 
+/** Tensors that the graph's outputs depend on, those that subgraphs read included. */
+export function neededTensors(graph: Graph): Set<string> {
+  const needed = new Set(graph.outputs.map((info) => info.name));
+  for (const node of [...graph.nodes].reverse()) {
+    if (!node.outputs.some((name) => needed.has(name))) continue;
+    for (const name of tensorsRead(node)) needed.add(name);
+  }
+  return needed;
+}
+
 /** Every name that is taken in the graph, so that a new tensor can avoid them. */
 export function takenNames(graph: Graph): Set<string> {
   const names = new Set<string>([

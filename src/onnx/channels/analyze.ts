@@ -8,7 +8,7 @@ import { LINEAR_OPERATORS, ruleOf } from './rules';
 import type { SizeLabel } from './sizes';
 import { isSizeArithmetic, labelOfArithmetic, labelOfShape } from './sizes';
 import type { ChannelLabel, PlacedLabel, SlotForest } from './slots';
-import { createSlotForest } from './slots';
+import { createSlotForest, FIXED } from './slots';
 import type { ChannelAnalysis } from './types';
 
 /** What one walk over the graph finds out; tensors in the order in which they are defined. */
@@ -47,6 +47,7 @@ function visit(node: Node, facts: GraphFacts, walk: Walk): void {
   const use: LinearUse | undefined = isLinear(node, facts)
     ? { node: node.key, produced: [], consumed: [], output: node.outputs[0] ?? '', refusal: undefined }
     : undefined;
+  if (followShuffle(node, facts, walk)) return;
   const refusal = followSizes(node, facts, walk) ? undefined : followChannels(node, facts, walk, use);
   if (use !== undefined) walk.uses.push({ ...use, refusal });
 }
@@ -56,6 +57,27 @@ function isLinear(node: Node, facts: GraphFacts): boolean {
   if (node.domain !== '' || !LINEAR_OPERATORS.has(node.opType)) return false;
   const [first = '', second = ''] = node.inputs;
   return (facts.constant(first) === undefined) !== (facts.constant(second) === undefined);
+}
+
+/**
+ * The channels go from the source of a shuffle right to its result: a cut makes one Gather of the nodes, so what lies
+ * between has none. The shapes they take are not needed then, but must not change without the source being cut.
+ *
+ * @returns true where the node was part of a shuffle of channels
+ */
+function followShuffle(node: Node, facts: GraphFacts, walk: Walk): boolean {
+  const part = facts.shuffleOf(node);
+  const label = part && walk.labels.get(part.shuffle.source);
+  if (part === undefined || label === undefined) return false;
+  const own = new Set(label.slots.map((slot) => walk.forest.root(slot)));
+  const strangers = (walk.sizes.get(node.inputs[1] ?? '')?.slots ?? []).filter(
+    (slot) => !own.has(walk.forest.root(slot)),
+  );
+  walk.forest.freeze(strangers, `${describe(node)} computes with their number`);
+  const { axis, order } = part.shuffle;
+  const slots = label.axis === axis ? order.map((position) => label.slots[position] ?? FIXED) : label.slots;
+  if (part.isLast) walk.labels.set(node.outputs[0] ?? '', { ...label, slots });
+  return true;
 }
 
 /** @returns true where the node only computes sizes, so that no channel flows through it. */

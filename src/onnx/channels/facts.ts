@@ -16,6 +16,7 @@ import {
 } from '../tensor';
 import type { GraphFacts } from './rule';
 import { range } from './rule';
+import { findShuffles } from './shuffles';
 
 const known = new WeakMap<Model, GraphFacts>();
 
@@ -32,6 +33,7 @@ export function createFacts(model: Model, shapes: ShapeMap): GraphFacts {
   const opset = model.opsets.get('') ?? 0;
   const types = elementTypes(graph);
   const unvarying = unvaryingTensors(graph);
+  const shuffles = findShuffles(graph, shapes);
   const constants = new Map<string, Tensor | undefined>();
   const integers = new Map<string, readonly number[] | undefined>();
   const constant = (name: string): Tensor | undefined => {
@@ -44,6 +46,7 @@ export function createFacts(model: Model, shapes: ShapeMap): GraphFacts {
     opset,
     shapeOf: (name) => shapes.get(name),
     constant,
+    shuffleOf: (node) => shuffles.get(node.key),
     readersOf: (name) => graphIndex(graph).consumers.get(name) ?? [],
     integers(name) {
       if (name === '') return undefined;

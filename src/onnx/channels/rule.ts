@@ -1,5 +1,6 @@
 import { withAttribute } from '../attributes';
 import type { Node, Shape, Tensor } from '../ir';
+import type { Shuffle } from './shuffles';
 import type { ChannelLabel, PlacedLabel } from './slots';
 
 /** What is known of the original graph, whichever operator asks. */
@@ -9,6 +10,8 @@ export interface GraphFacts {
   shapeOf(tensor: string): Shape;
   /** A value that is the same for every input: an initializer, a Constant node, or computed from such alone. */
   constant(tensor: string): Tensor | undefined;
+  /** The shuffle that a node takes part in; the last of its nodes stands for it. */
+  shuffleOf(node: Node): { readonly shuffle: Shuffle; readonly isLast: boolean } | undefined;
   /** The nodes that read a tensor. */
   readersOf(tensor: string): readonly Node[];
   /** Values of a whole-number tensor, where they are constant or follow from the shapes of the graph as it is. */

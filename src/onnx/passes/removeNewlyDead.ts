@@ -1,4 +1,4 @@
-import { tensorsRead } from '../graphIndex';
+import { neededTensors, tensorsRead } from '../graphIndex';
 import type { Graph, Node } from '../ir';
 
 /**
@@ -29,14 +29,4 @@ export function removeNewlyDead(before: Graph, after: Graph): Graph {
     initializers: new Map([...after.initializers].filter(([name]) => stays(name))),
     valueInfo: new Map([...after.valueInfo].filter(([name]) => !gone.has(name) && !orphaned.has(name))),
   };
-}
-
-/** Tensors that the graph's outputs depend on, those that subgraphs read included. */
-function neededTensors(graph: Graph): Set<string> {
-  const needed = new Set(graph.outputs.map((info) => info.name));
-  for (const node of [...graph.nodes].reverse()) {
-    if (!node.outputs.some((name) => needed.has(name))) continue;
-    for (const name of tensorsRead(node)) needed.add(name);
-  }
-  return needed;
 }

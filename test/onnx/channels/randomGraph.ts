@@ -80,7 +80,7 @@ const PRODUCTIONS: readonly Production[] = [
 ];
 
 const REGROUPING: ReadonlySet<Production> = new Set([
-  ...[groupedConvolution, transposedConvolution, channelShuffle, depthToSpace, groupNorm, attention],
+  ...[groupedConvolution, transposedConvolution, depthToSpace, groupNorm, attention],
 ]);
 
 /** A small CNN classifier drawn from a grammar; the same for the same seed. */

@@ -1,3 +1,3 @@
 import { describeRandomGraphs } from './randomGraphProperties';
 
-describeRandomGraphs(1000, 600);
+describeRandomGraphs(1000, 3000);

@@ -3,6 +3,7 @@ import type { Dimension, Node } from '../../ir';
 import { followAxis } from '../reshapeAxes';
 import type { CutContext, FlowContext, GraphFacts, KeptPositions, OperatorRule, Refusal } from '../rule';
 import { inputOf, withInput, withInts } from '../rule';
+import type { Shuffle } from '../shuffles';
 import type { ChannelLabel } from '../slots';
 import { FIXED } from '../slots';
 
@@ -59,6 +60,8 @@ function flowThroughReshape(node: Node, context: FlowContext): Refusal | undefin
 
 /** Rewrites the target so that only the channel axis changes; 0 (copy) and −1 (infer) stay where they still hold. */
 function cutReshape(node: Node, context: CutContext): Node {
+  const part = context.shuffleOf(node);
+  if (part?.isLast === true) return asGather(node, part.shuffle, context);
   const input = context.kept(node.inputs[0]);
   const output = context.kept(node.outputs[0]);
   const literal = literalTarget(node, context);
@@ -81,6 +84,22 @@ function cutReshape(node: Node, context: CutContext): Node {
   return operand === undefined
     ? withInts(node, 'shape', target)
     : withInput(node, 1, context.integersAs(operand, target));
+}
+
+/** The order of the positions that stay, for the three nodes of a shuffle; the first two are dead then. */
+function asGather(node: Node, { source, axis, order }: Shuffle, context: CutContext): Node {
+  const input = context.kept(source);
+  if (input === undefined) return node;
+  const newPosition = new Map(input.positions.map((position, index) => [position, index]));
+  const indices =
+    input.axis === axis ? order.map((at) => newPosition.get(at)).filter((index) => index !== undefined) : order;
+  const operand = inputOf(node, 1) ?? `${node.outputs[0] ?? ''}_order`;
+  return {
+    ...node,
+    opType: 'Gather',
+    inputs: [source, context.integersAs(operand, indices)],
+    attributes: new Map([['axis', { kind: 'int', value: axis }]]),
+  };
 }
 
 /** A constant target for a computed one: possible where one dimension at most is not a number. */
