@@ -136,7 +136,8 @@ double RoundedSearch::quotient(const TileColumns& columns, const PointSums& quer
       kernels.arrange_left(a, runs.runs.data(), runs.runs.size(), arranged.data());
       a.data = arranged.data();
     }
-    kernels.multiply(a, b, runs.runs.data(), runs.runs.size(), base, products.data(), stride, nullptr);
+    kernels.multiply(a, b, runs.runs.data(), runs.runs.size(), base, products.data(), stride, nullptr,
+                     {nullptr, 0, 0});
     base = products.data();
   }
 

@@ -109,7 +109,13 @@ void RoundedProduct::compute(const TileRows& left, const TileRows& right, const 
                              bool diagonal, const float* base, float* out) {
   const RoundedKernels& kernels = *sides_.packing.kernels;
   const size_t right_count = round_up(right.size(), kRoundedPanelGroup * kRoundedPanel) / kRoundedPanel;
-  for (const RoundedLayout::BlockRuns& runs : columns.runs) {
+  const auto right_panels = [&](size_t block) {
+    return sides_.right->panels(block, right.first_slot / kRoundedPanel, right_count);
+  };
+  for (size_t b = 0; b < columns.runs.size(); ++b) {
+    const RoundedLayout::BlockRuns& runs = columns.runs[b];
+    const RoundedPanels next =
+        b + 1 < columns.runs.size() ? right_panels(columns.runs[b + 1].block) : RoundedPanels{nullptr, 0, 0};
     RoundedPanels left_operand = left_panels(left, runs);
     if (kernels.arrange_left != nullptr) {
       kernels.arrange_left(left_operand, runs.runs.data(), runs.runs.size(), arranged_.data());
@@ -121,9 +127,8 @@ void RoundedProduct::compute(const TileRows& left, const TileRows& right, const 
       std::iota(first_right_panel_.begin(), first_right_panel_.end(), 0u);
       first_right_panel = first_right_panel_.data();
     }
-    kernels.multiply(left_operand,
-                     sides_.right->panels(runs.block, right.first_slot / kRoundedPanel, right_count),
-                     runs.runs.data(), runs.runs.size(), base, out, stride(), first_right_panel);
+    kernels.multiply(left_operand, right_panels(runs.block), runs.runs.data(), runs.runs.size(), base, out,
+                     stride(), first_right_panel, next);
     base = out;
   }
 }

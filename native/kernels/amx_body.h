@@ -72,14 +72,36 @@ inline void multiply_panels(const uint32_t* left, size_t left_stride, const uint
   }
 }
 
+// Hands out the lines of the next call's right operand, a share to each 32 x 32 products: tile loads wait for
+// the memory behind the second-level cache, and no hardware prefetcher follows them across panels.
+class FetchAhead {
+ public:
+  FetchAhead(RoundedPanels next, size_t calls)
+      : next_(next.data), lines_(next.count * next.stride), share_(calls > 0 ? lines_ / calls + 1 : 0) {}
+  void fetch() {
+    for (size_t i = 0; i < share_ && line_ < lines_; ++i, ++line_) {
+      _mm_prefetch(reinterpret_cast<const char*>(next_ + line_ * kRoundedPanel), _MM_HINT_T1);
+    }
+  }
+
+ private:
+  const uint32_t* next_;
+  size_t lines_;
+  size_t share_;
+  size_t line_ = 0;
+};
+
 void multiply(RoundedPanels left, RoundedPanels right, const PairRun* runs, size_t run_count,
-              const float* base, float* out, size_t stride, const uint32_t* first_right_panel) {
+              const float* base, float* out, size_t stride, const uint32_t* first_right_panel,
+              RoundedPanels next) {
   const TileScope tiles;
+  FetchAhead ahead(next, left.count / 2 * (right.count / 2));
   for (size_t a = 0; a < left.count; a += 2) {
     const size_t first = first_right_panel != nullptr ? first_right_panel[a] / 2 * 2 : 0;
     const uint32_t* left_panels = left.data + a * left.stride * kRoundedPanel;
     for (size_t b = first; b < right.count; b += 2) {
       const size_t at = a * kRoundedPanel * stride + b * kRoundedPanel;
+      ahead.fetch();
       multiply_panels(left_panels, left.stride, right.data + b * right.stride * kRoundedPanel, right.stride,
                       runs, run_count, base != nullptr ? base + at : nullptr, out + at, stride);
     }

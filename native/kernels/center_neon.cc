@@ -7,6 +7,8 @@
 
 #include <arm_neon.h>
 
+#include <cstdint>
+
 namespace sieve {
 namespace {
 
@@ -45,11 +47,14 @@ void center_distances(const float* const* rows, size_t column, size_t count, con
   }
 }
 
-inline void prefetch(const float* at) {
+inline void prefetch(const float* row, size_t column) {
 #if defined(__GNUC__)
-  __builtin_prefetch(at, 0, 2);
+  const uintptr_t at =
+      reinterpret_cast<uintptr_t>(row) + column * sizeof(float);  // may lie outside the input
+  __builtin_prefetch(reinterpret_cast<const void*>(at), 0, 2);
 #else
-  static_cast<void>(at);
+  static_cast<void>(row);
+  static_cast<void>(column);
 #endif
 }
 

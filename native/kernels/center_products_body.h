@@ -36,7 +36,7 @@ inline void multiply_panel(const float* const* rows, size_t count, const float* 
   for (size_t k = 0; k < whole; k += kWidth, step += kStep) {
     if (next != nullptr) {
 #pragma GCC unroll 4
-      for (size_t r = 0; r < kRowsAtOnce; ++r) prefetch(next[r] + k);
+      for (size_t r = 0; r < kRowsAtOnce; ++r) prefetch(next[r], k);
     }
     take(rows, k, step);
   }

@@ -3,7 +3,7 @@
 namespace sieve {
 namespace {
 
-inline void prefetch(const float*) {}
+inline void prefetch(const float*, size_t) {}
 
 #include "kernels/center_body.h"
 #include "kernels/center_sums_body.h"

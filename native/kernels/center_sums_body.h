@@ -1,6 +1,6 @@
 // Class sums and margins of the centre index. Included once per instruction set, inside its anonymous
-// namespace and after its prefetch(const float*). Plain loops: the compiler turns them into vectors, and
-// every operation is rounded on its own, so all instruction sets agree bit for bit.
+// namespace and after its prefetch(const float* row, size_t column). Plain loops: the compiler turns them
+// into vectors, and every operation is rounded on its own, so all instruction sets agree bit for bit.
 
 // The sums are read and written once for kRows rows.
 template <size_t kRows>
@@ -11,7 +11,7 @@ void accumulate_rows(const float* const* rows, size_t columns, double* __restric
   for (; k + kLine <= columns; k += kLine) {
     if (k + kAhead < columns) {
 #pragma GCC unroll 8
-      for (size_t r = 0; r < kRows; ++r) prefetch(rows[r] + k + kAhead);
+      for (size_t r = 0; r < kRows; ++r) prefetch(rows[r], k + kAhead);
     }
     double line[kLine];
     for (size_t i = 0; i < kLine; ++i) line[i] = sums[k + i];

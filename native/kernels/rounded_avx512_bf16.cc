@@ -73,7 +73,8 @@ inline void multiply_panels(const uint32_t* left, const uint32_t* right, size_t 
 }
 
 void multiply(RoundedPanels left, RoundedPanels right, const PairRun* runs, size_t run_count,
-              const float* base, float* out, size_t stride, const uint32_t* first_right_panel) {
+              const float* base, float* out, size_t stride, const uint32_t* first_right_panel,
+              RoundedPanels) {
   for (size_t a = 0; a < left.count; ++a) {
     const size_t first = first_right_panel != nullptr ? first_right_panel[a] / kPanels * kPanels : 0;
     for (size_t half = 0; half < kRoundedPanel; half += kRows) {

@@ -83,9 +83,11 @@ struct RoundedKernels {
 
   // out = base + left * right^T over the runs (positions in both operands); base NULL means 0, base may be
   // out. out and base are row-major, `stride` floats a row, 64-byte aligned. For panel a of left only panels
-  // from first_right_panel[a] on are needed (NULL: all).
+  // from first_right_panel[a] on are needed (NULL: all). next: the right operand of the call that follows
+  // (count 0: none), which a kernel may fetch ahead.
   void (*multiply)(RoundedPanels left, RoundedPanels right, const PairRun* runs, size_t run_count,
-                   const float* base, float* out, size_t stride, const uint32_t* first_right_panel);
+                   const float* base, float* out, size_t stride, const uint32_t* first_right_panel,
+                   RoundedPanels next);
 };
 
 // NULL where this build does not have them. The caller checks the CPU.
