@@ -1,7 +1,7 @@
 import { intsAttribute } from '../attributes';
 import { elementCount } from '../elementSize';
 import { graphIndex, neededTensors } from '../graphIndex';
-import type { Graph, Node } from '../ir';
+import type { Dimension, Graph, Node } from '../ir';
 import type { ShapeMap } from '../shapes';
 import { range } from './rule';
 
@@ -53,19 +53,28 @@ function shuffleOf(first: Node, turn: Node, last: Node, shapes: ShapeMap): Shuff
   if (from === undefined || apart === undefined || from.length !== to?.length) return undefined;
   if (!from.every((dimension, axis) => dimension !== undefined && dimension === to[axis])) return undefined;
   const added = apart.length - from.length;
-  const axis = from.findIndex((dimension, at) => dimension !== apart[at]);
-  if (added < 1 || axis < 0) return undefined;
-  const factors = apart.slice(axis, axis + added + 1);
-  const isSplit =
-    factors.every((factor) => typeof factor === 'number') &&
-    from[axis] === elementCount(factors) &&
-    from.slice(axis + 1).every((dimension, at) => dimension === apart[axis + added + 1 + at]);
-  if (!isSplit) return undefined;
   const permutation = intsAttribute(turn, 'perm') ?? range(apart.length).reverse();
-  const isInside = (at: number) => at >= axis && at <= axis + added;
-  if (!permutation.every((from, at) => from === at || (isInside(at) && isInside(from)))) return undefined;
+  const axis = from.findIndex((_, at) => isSplit(from, apart, at) && staysWithin(permutation, at, at + added));
+  if (added < 1 || axis < 0) return undefined;
+  const factors = apart.slice(axis, axis + added + 1).map(Number);
   const inner = permutation.slice(axis, axis + added + 1).map((at) => at - axis);
   return { source, axis, order: permutedOrder(factors, inner) };
+}
+
+/** Whether only that axis was taken apart. */
+function isSplit(from: readonly Dimension[], apart: readonly Dimension[], axis: number): boolean {
+  const added = apart.length - from.length;
+  const factors = apart.slice(axis, axis + added + 1);
+  return (
+    factors.every((factor) => typeof factor === 'number') &&
+    from[axis] === elementCount(factors) &&
+    from.every((dimension, at) => at === axis || dimension === apart[at < axis ? at : at + added])
+  );
+}
+
+/** Whether all axes outside of `first` … `last` stay where they are. */
+function staysWithin(permutation: readonly number[], first: number, last: number): boolean {
+  return permutation.every((from, at) => from === at || (at >= first && at <= last && from >= first && from <= last));
 }
 
 /** Row-major positions of a block after its axes have been put in another order. */

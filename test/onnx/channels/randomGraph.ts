@@ -1,3 +1,4 @@
+import { neededTensors } from '../../../src/onnx/graphIndex';
 import type { Model } from '../../../src/onnx/ir';
 import { createRandom } from '../../../src/random';
 import { ModelBuilder } from '../../support/modelBuilder';
@@ -83,6 +84,12 @@ const REGROUPING: ReadonlySet<Production> = new Set([
   ...[groupedConvolution, transposedConvolution, depthToSpace, groupNorm, attention],
 ]);
 
+/** A shuffle that nobody needs is cut as the rectangle it is. */
+function hasDeadShuffle({ graph }: Model): boolean {
+  const needed = neededTensors(graph);
+  return graph.nodes.some(({ opType, outputs: [output = ''] }) => opType === 'Reshape' && !needed.has(output));
+}
+
 /** A small CNN classifier drawn from a grammar; the same for the same seed. */
 export function randomGraph(seed: number): RandomGraph {
   const random = createRandom(seed);
@@ -111,5 +118,10 @@ export function randomGraph(seed: number): RandomGraph {
     if (early.name !== 'input') model.output(early.name, [batch, early.channels, early.size, early.size]);
   }
   model.output(head(workshop, last), [batch, CLASSES]);
-  return { model: model.build(), inputDims: [BATCH, 3, INPUT_SIZE, INPUT_SIZE], mayRegroup };
+  const built = model.build();
+  return {
+    model: built,
+    inputDims: [BATCH, 3, INPUT_SIZE, INPUT_SIZE],
+    mayRegroup: mayRegroup || hasDeadShuffle(built),
+  };
 }

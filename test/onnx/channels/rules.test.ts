@@ -158,6 +158,20 @@ describe('older operator sets', () => {
     expect(masked.graph.nodes.some((node) => node.opType === (opset < 9 ? 'Gather' : 'Where'))).toBe(true);
   });
 
+  test.each([7, 8, 9])(
+    'opset %i: what becomes infinite in a removed channel does not reach the others',
+    async (opset) => {
+      const model = network(
+        (m, x) => {
+          const positive = m.node('Add', [m.node('Abs', [x]), m.weights([6, 1, 1], [1, 2, 1, 2, 1, 2])]);
+          return [m.node('Add', [m.node('Log', [positive]), m.node('Reciprocal', [positive])]), 6];
+        },
+        { opset, irVersion: 3 },
+      );
+      await expectExactCut(model, { x: [0, 3] });
+    },
+  );
+
   test('IR version 3 lists every initializer as an input', async () => {
     const read = parseModel(serializeModel(network(withAttributes, { opset: 9, irVersion: 3 })));
     const cut = await expectExactCut(read, { x: [2] });

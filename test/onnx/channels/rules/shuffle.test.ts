@@ -11,6 +11,8 @@ function shuffle(m: ModelBuilder, x: string, groups: number): string {
 }
 
 test.each([
+  [1, [0, 1, 2, 3, 4, 5]],
+  [6, [0, 1, 2, 3, 4, 5]],
   [2, [0, 3, 1, 4, 2, 5]],
   [3, [0, 2, 4, 1, 3, 5]],
 ])('a channel shuffle in %i groups ties nothing; cut, it is a list of channels', async (groups, order) => {
