@@ -52,8 +52,9 @@ double median(std::vector<double>& values) {
 }  // namespace
 
 bool RoundedSearch::pays(const RoundedKernels& kernels, size_t columns, size_t segment) {
-  return RoundedLayout(columns, segment, kernels.pair_multiple).pairs() * sizeof(uint32_t) <=
-         columns * sizeof(float) + columns / segment % 2 * sizeof(float);
+  if (segment < kernels.smallest_segment) return false;
+  const size_t packed = RoundedLayout(columns, segment, kernels.pair_multiple).pairs() * sizeof(uint32_t);
+  return packed <= columns * sizeof(float);
 }
 
 RoundedSearch::RoundedSearch(const RoundedKernels& kernels, const Conditioning& conditioning,

@@ -25,7 +25,7 @@ class RoundedSearch {
                 const Points& references, size_t segment, const std::vector<uint32_t>& oversized_queries,
                 const std::vector<uint32_t>& oversized_references, const RunContext& run);
 
-  // True where padding segments to the kernels' pairs leaves the copy no larger than the float32 values.
+  // True where rounding is faster, and the padded copy no larger than the float32 values.
   static bool pays(const RoundedKernels& kernels, size_t columns, size_t segment);
 
   const RoundedKernels& kernels() const { return *packing_.kernels; }

@@ -31,7 +31,7 @@ inline void tile_multiply() {
 
 #include "kernels/amx_body.h"
 
-const RoundedKernels kTable = {kTilePairs, 0x1p15, 12, 384, pack, arrange_left, multiply};
+const RoundedKernels kTable = {kTilePairs, 24, 0x1p15, 12, 384, pack, arrange_left, multiply};
 
 }  // namespace
 

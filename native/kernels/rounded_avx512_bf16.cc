@@ -94,7 +94,7 @@ void multiply(RoundedPanels left, RoundedPanels right, const PairRun* runs, size
   }
 }
 
-const RoundedKernels kTable = {1, 0x1p40, 28, 480, pack, nullptr, multiply};
+const RoundedKernels kTable = {1, 24, 0x1p40, 28, 480, pack, nullptr, multiply};
 
 }  // namespace
 

@@ -64,6 +64,9 @@ struct RoundedPanels {
 struct RoundedKernels {
   // Segments of columns are padded with zeros to a multiple of this many pairs.
   size_t pair_multiple;
+  // Below this many columns float32 is faster: rounding leaves too many candidates in few dimensions, and the
+  // products are not what takes the time.
+  size_t smallest_segment;
   // Points of a norm up to this keep all values and products finite.
   double largest_norm;
   // Candidates a query is likely to have beyond its `order` nearest.
