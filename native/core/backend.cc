@@ -144,6 +144,16 @@ const RowKernels& row_kernels(sieve_backend resolved) {
   return *row_kernels_serial();
 }
 
+GatherDistances gather_distances(sieve_backend resolved) {
+  if (resolved == SIEVE_BACKEND_SERIAL) return nullptr;
+#if defined(SIEVE_X86_64)
+  return float32_backend(resolved) == SIEVE_BACKEND_AVX2 ? gather_distances_avx2()
+                                                         : gather_distances_avx512();
+#else
+  return gather_distances_serial();
+#endif
+}
+
 DecodeHalf element_decoder(sieve_element_type type, sieve_backend resolved) {
   if (type == SIEVE_ELEMENT_FLOAT32) return nullptr;
   const DecodeKernels* kernels = decode_kernels_serial();

@@ -54,27 +54,6 @@ std::vector<std::vector<uint32_t>> checked_sets(const int32_t* members, const in
   return sets;
 }
 
-struct Selection {
-  std::vector<uint32_t> order;
-  std::vector<double> curve;
-};
-
-Selection select_greedily(const FilterIndex& index, size_t filters, size_t limit, RunContext& run) {
-  Selection selection;
-  std::vector<uint32_t> remaining = all_filters(filters);
-  for (size_t step = 0; step < limit; ++step) {
-    const double done = static_cast<double>(step) / static_cast<double>(limit);
-    const std::vector<double> values =
-        index.with_each(selection.order, remaining, run, done, done + 1.0 / static_cast<double>(limit));
-    // max_element takes the first of equals: the lowest id.
-    const auto best = std::max_element(values.begin(), values.end()) - values.begin();
-    selection.curve.push_back(values[static_cast<size_t>(best)]);
-    selection.order.push_back(remaining[static_cast<size_t>(best)]);
-    remaining.erase(remaining.begin() + best);
-  }
-  return selection;
-}
-
 Selection select_by_rank(const FilterIndex& index, size_t filters, size_t limit, RunContext& run) {
   const std::vector<double> values = index.with_each({}, all_filters(filters), run, 0.0, 0.5);
   Selection selection;
@@ -141,10 +120,12 @@ sieve_status sieve_select_filters(const sieve_separation_request* request, size_
     require(curve != nullptr, "a pointer", "curve", "NULL");
     RunContext run(options);
     const Points points = request_points(*request, run);
-    const auto index = make_filter_index(*request, points, filters, index_kind, run);
+    const auto index = make_filter_index(
+        *request, points, filters, index_kind, run,
+        strategy == SIEVE_SELECTION_GREEDY ? FilterIndexUse::kGreedySelection : FilterIndexUse::kValues);
     const size_t wanted = limit == 0 ? filters : limit;
     const Selection selection = strategy == SIEVE_SELECTION_GREEDY
-                                    ? select_greedily(*index, filters, wanted, run)
+                                    ? index->select_greedily(filters, wanted, run)
                                     : select_by_rank(*index, filters, wanted, run);
     std::fill_n(order, filters, -1);
     std::fill_n(curve, filters, std::numeric_limits<double>::quiet_NaN());

@@ -140,7 +140,8 @@ NeighbourSearch::NeighbourSearch(const SearchProblem& problem, RunContext& run)
   const size_t columns = problem.queries->columns;
   const size_t segment = problem.segment == 0 ? columns : problem.segment;
   const RoundedKernels* rounded = rounded_kernels(backend_);
-  const bool rounds = rounded != nullptr && RoundedSearch::pays(*rounded, columns, segment);
+  const bool rounds =
+      rounded != nullptr && !problem.keeps_float32 && RoundedSearch::pays(*rounded, columns, segment);
   const double largest_norm = rounds ? rounded->largest_norm : kLargestFloat32Norm;
   oversized_queries_ = oversized_points(*problem.queries, conditioning_, largest_norm);
   oversized_references_ = oversized_points(*problem.references, conditioning_, largest_norm);

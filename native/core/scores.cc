@@ -3,10 +3,7 @@
 #include <limits>
 
 namespace sieve {
-namespace {
-
-// What one query counts, in units of 1/order: an integer, so that every sum is exact.
-uint64_t credit(uint32_t same_label, size_t order, int32_t kind) {
+uint64_t query_credit(uint32_t same_label, size_t order, int32_t kind) {
   switch (kind) {
     case SIEVE_SEPARATION_SOFT:
       return same_label;
@@ -17,15 +14,13 @@ uint64_t credit(uint32_t same_label, size_t order, int32_t kind) {
   }
 }
 
-}  // namespace
-
 double separation_score(const std::vector<uint32_t>& same_label, const std::vector<int32_t>& labels,
                         size_t order, int32_t kind, int32_t class_count, double* per_class) {
   std::vector<uint64_t> credits(static_cast<size_t>(class_count), 0);
   std::vector<uint64_t> counts(static_cast<size_t>(class_count), 0);
   uint64_t total = 0;
   for (size_t query = 0; query < same_label.size(); ++query) {
-    const uint64_t earned = credit(same_label[query], order, kind);
+    const uint64_t earned = query_credit(same_label[query], order, kind);
     const size_t label = static_cast<size_t>(labels[query]);
     credits[label] += earned;
     counts[label] += 1;

@@ -10,6 +10,10 @@
 
 namespace sieve {
 
+// What one query with so many of its `order` nearest of its own label counts, in units of 1/order: an
+// integer, so that every sum is exact.
+uint64_t query_credit(uint32_t same_label, size_t order, int32_t kind);
+
 // same_label[q]: how many of query q's `order` nearest bear its label. per_class: optional [class_count], NaN
 // for a class without queries. Returns the mean over all queries.
 double separation_score(const std::vector<uint32_t>& same_label, const std::vector<int32_t>& labels,

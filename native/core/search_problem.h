@@ -22,6 +22,7 @@ struct SearchProblem {
   // Where a label stops, same_label only tells whether it is `order` (kOtherLabel) or 0 (kOwnLabel). Not with
   // neighbours wanted.
   LabelStop stop = LabelStop::kNone;
+  bool keeps_float32 = false;  // no rounded copy, which takes half the memory of the data
 };
 
 // A set of columns whose neighbours are wanted.

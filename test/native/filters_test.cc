@@ -1,4 +1,7 @@
 // Indices of filters, subsets and selections, every backend against naive float64 on the extracted columns.
+#include <cstring>
+#include <iterator>
+
 #include "separation_support.h"
 
 namespace {
@@ -148,6 +151,120 @@ void test_problem(const Problem& p, const std::string& name) {
   }
 }
 
+// Forward selection on the vector backends answers most queries from short lists. Here it meets the serial
+// backend, which evaluates every candidate in float64: the same filters and the same doubles.
+struct Greedy {
+  std::vector<int32_t> order;
+  std::vector<double> curve;
+};
+
+Greedy select_with(const sieve_separation_request& request, size_t filters, size_t limit,
+                   sieve_backend backend, int32_t threads, const std::string& name) {
+  Greedy result{std::vector<int32_t>(filters), std::vector<double>(filters)};
+  sieve_run_options options{};
+  options.backend = backend;
+  options.threads = threads;
+  struct Progress {
+    double last = 0;
+    bool falls = false;
+  } progress;
+  options.progress_user_data = &progress;
+  options.progress = [](void* user_data, double fraction) {
+    auto& seen = *static_cast<Progress*>(user_data);
+    seen.falls = seen.falls || fraction < seen.last || fraction > 1;
+    seen.last = fraction;
+  };
+  sieve_error error{};
+  const sieve_status status =
+      sieve_select_filters(&request, filters, SIEVE_SELECTION_GREEDY, SIEVE_INDEX_SEPARATION, limit, &options,
+                           result.order.data(), result.curve.data(), &error);
+  CHECK(status == SIEVE_STATUS_OK, "%s: %s", name.c_str(), error.message);
+  CHECK(!progress.falls && progress.last == 1, "%s: progress to %g", name.c_str(), progress.last);
+  return result;
+}
+
+void test_greedy(const test::Data& data, size_t filters, int32_t order, int32_t kind, const std::string& name,
+                 size_t limit = 0, bool skip_non_finite = false) {
+  sieve_separation_request request = data.request(order, kind);
+  request.skip_non_finite = skip_non_finite ? 1 : 0;
+  const std::string what = name + " rows " + std::to_string(data.rows) + " columns " +
+                           std::to_string(data.columns) + " filters " + std::to_string(filters) + " order " +
+                           std::to_string(order) + " kind " + std::to_string(kind);
+  const Greedy truth = select_with(request, filters, limit, SIEVE_BACKEND_SERIAL, 4, what);
+  static const std::vector<sieve_backend> backends = test::backends();
+  for (const sieve_backend backend : backends) {
+    if (backend == SIEVE_BACKEND_SERIAL) continue;
+    for (const int32_t threads : {1, 3}) {
+      const std::string at = what + " " + sieve_backend_name(backend) + " threads " + std::to_string(threads);
+      const Greedy found = select_with(request, filters, limit, backend, threads, at);
+      CHECK(found.order == truth.order, "%s: another order", at.c_str());
+      CHECK(std::memcmp(found.curve.data(), truth.curve.data(), filters * sizeof(double)) == 0,
+            "%s: another curve", at.c_str());
+    }
+  }
+}
+
+test::Data with_filters(test::Data data, size_t filters, const std::string& how, uint64_t seed) {
+  test::Random random(seed);
+  const size_t dims = data.columns / filters;
+  for (size_t f = 1; f < filters; ++f) {
+    const size_t shift = random.below(dims);
+    const bool dead = random.below(2) == 0;
+    for (size_t row = 0; row < data.rows; ++row) {
+      for (size_t k = 0; k < dims; ++k) {
+        float& value = data.at(row, f * dims + k);
+        if (how == "identical") value = data.at(row, k);
+        if (how == "permuted") value = data.at(row, (k + shift) % dims);
+        if (how == "pairs" && f % 2 == 1) value = data.at(row, (f - 1) * dims + k);
+        if (how == "dead" && dead) value = 0;
+        if (how == "sparse") value = std::max(0.0f, value - static_cast<float>(f) / 4);
+        if (how == "scaled") value *= static_cast<float>(std::pow(10.0, static_cast<double>(f) - 3));
+      }
+    }
+  }
+  return data;
+}
+
+void test_greedy_selections() {
+  for (const std::string& kind : test::data_kinds()) {
+    test_greedy(test::make_data(kind, 240, 7 * 4, 21), 7, 1, SIEVE_SEPARATION_HARD, kind);
+    test_greedy(test::make_data(kind, 150, 5 * 3, 22), 5, 3, SIEVE_SEPARATION_SOFT, kind);
+    test_greedy(test::make_data(kind, 97, 6 * 17, 23), 6, 2, SIEVE_SEPARATION_ANTI, kind);
+  }
+  for (const char* how : {"identical", "permuted", "pairs", "dead", "sparse", "scaled"}) {
+    for (const char* kind : {"normal", "integers", "binary", "copies", "near-ties", "far-clusters"}) {
+      const test::Data data = with_filters(test::make_data(kind, 180, 8 * 5, 24), 8, how, 25);
+      test_greedy(data, 8, 1, SIEVE_SEPARATION_HARD, std::string(kind) + " " + how);
+      test_greedy(data, 8, 4, SIEVE_SEPARATION_HARD, std::string(kind) + " " + how, 3);
+    }
+  }
+  for (const char* kind : {"normal", "clustered", "half-zero", "integers"}) {
+    test_greedy(test::make_data(kind, 1100, 6 * 8, 26), 6, 1, SIEVE_SEPARATION_HARD, kind);
+  }
+  test::Data holes = test::make_data("normal", 160, 6 * 3, 27);
+  for (size_t row = 5; row < holes.rows; row += 31) {
+    holes.at(row, row % holes.columns) = std::numeric_limits<float>::infinity();
+  }
+  test_greedy(holes, 6, 1, SIEVE_SEPARATION_HARD, "holes", 0, true);
+  test_greedy(test::make_data("normal", 2, 4, 28), 4, 1, SIEVE_SEPARATION_HARD, "two rows");
+  test_greedy(test::make_data("normal", 40, 4, 28), 1, 1, SIEVE_SEPARATION_HARD, "one filter");
+  test_greedy(test::make_data("integers", 40, 12, 28), 4, 39, SIEVE_SEPARATION_SOFT, "all are neighbours");
+
+  test::Random random(29);
+  const std::vector<std::string>& kinds = test::data_kinds();
+  const char* ways[] = {"as it is", "identical", "permuted", "pairs", "dead", "sparse", "scaled"};
+  for (uint64_t problem = 0; problem < 400; ++problem) {
+    const size_t rows = 2 + random.below(120), filters = 1 + random.below(9), dims = 1 + random.below(6);
+    const auto order = static_cast<int32_t>(1 + random.below(std::min<size_t>(4, rows - 1)));
+    const std::string& kind = kinds[random.below(kinds.size())];
+    const char* how = ways[random.below(std::size(ways))];
+    const test::Data data =
+        with_filters(test::make_data(kind, rows, filters * dims, problem), filters, how, problem + 1);
+    test_greedy(data, filters, order, static_cast<int32_t>(random.below(3)),
+                "problem " + std::to_string(problem) + " " + kind + " " + how, random.below(filters + 1));
+  }
+}
+
 void test_errors() {
   const test::Data data = test::make_data("normal", 10, 12, 1);
   sieve_separation_request request = data.request();
@@ -186,6 +303,7 @@ int main() {
   }
   test_problem({test::make_data("half-zero", 220, 3 * 70, 9), 3, 70, 1, SIEVE_SEPARATION_HARD, 0}, "wide");
   test_problem({test::make_data("clustered", 8, 2 * 300, 9), 2, 300, 2, SIEVE_SEPARATION_ANTI, 0}, "deep");
+  test_greedy_selections();
   test_errors();
   return test::result("filters_test");
 }
