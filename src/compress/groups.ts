@@ -1,3 +1,4 @@
+import { expected } from '../errors';
 import type { ChannelAnalysis, ChannelGroup, GroupMember } from '../onnx/channels/types';
 import { defaultFloor } from './allocation';
 import type { ChannelMask, LinearLayer } from '../types';
@@ -9,19 +10,28 @@ export function memberOf(group: ChannelGroup, tensor: string): GroupMember | und
   return group.members.find((member) => member.tensor === tensor);
 }
 
-/** The slot of each input channel of a consumer (each feature of a dense layer), −1 where the group has no part in it. */
+/**
+ * The slot of each input channel of a consumer of the group (each feature of a dense layer), −1 for channels of other
+ * groups. Errors: ERR_RUNTIME where the group and the layer are not of the same state of the graph.
+ */
 export function consumedSlots(group: ChannelGroup, layer: LinearLayer): Int32Array {
-  const inputs = layer.groups * layer.inputsPerGroup;
-  const member = memberOf(group, layer.input);
-  return member?.slots.length === inputs ? Int32Array.from(member.slots) : new Int32Array(inputs).fill(-1);
+  return slotsIn(group, layer.input, layer.groups * layer.inputsPerGroup, layer.node);
 }
 
-/** The slot of each output channel of a producer, −1 where the group has no part in it. */
+/** The slot of each output channel of a producer of the group, −1 for channels of other groups. Errors: as consumedSlots. */
 export function producedSlots(group: ChannelGroup, layer: LinearLayer): Int32Array {
-  const member = memberOf(group, layer.output);
-  return member?.slots.length === layer.outputs
-    ? Int32Array.from(member.slots)
-    : new Int32Array(layer.outputs).fill(-1);
+  return slotsIn(group, layer.output, layer.outputs, layer.node);
+}
+
+function slotsIn(group: ChannelGroup, tensor: string, channels: number, node: string): Int32Array {
+  const slots = memberOf(group, tensor)?.slots;
+  if (slots?.length !== channels) {
+    const subject = `"${tensor}" of node "${node}" in the group "${group.id}"`;
+    throw expected('ERR_RUNTIME', `${channels} channels`, subject, slots?.length, {
+      remedy: 'Please report the model: `onnx-sieve inspect` shows its channel groups.',
+    });
+  }
+  return Int32Array.from(slots);
 }
 
 /**

@@ -9,6 +9,7 @@ import {
 } from '../../src/compress/groups';
 import type { ChannelAnalysis, ChannelGroup } from '../../src/onnx/channels/types';
 import { randomLayer, seeded } from '../recovery/layers';
+import { codeOf } from '../support/errors';
 
 function group(id: string, size: number, members: Readonly<Record<string, readonly number[]>>): ChannelGroup {
   return {
@@ -106,7 +107,14 @@ test('slots of a layer are those of the tensors it reads and writes', () => {
   expect([...consumedSlots(both, layer)]).toEqual([2, -1, 0]);
   expect([...producedSlots(both, layer)]).toEqual([1, 0]);
   expect(memberOf(both, 'x')?.slots).toEqual([2, -1, 0]);
+});
+
+test('a group that does not fit the layer is an error, not a group without slots', () => {
+  const layer = randomLayer({ outputs: 2, inputsPerGroup: 3 }, seeded(1));
+  const cut = group('a', 2, { x: [0, 1], y: [0, 1, -1] });
+  expect(() => consumedSlots(cut, layer)).toThrow(/^Expected 3 channels for "x" of node .* but received 2$/);
+  expect(codeOf(() => producedSlots(cut, layer))).toBe('ERR_RUNTIME');
   const other = group('b', 2, { elsewhere: [0, 1] });
-  expect([...consumedSlots(other, layer)]).toEqual([-1, -1, -1]);
-  expect([...producedSlots(other, layer)]).toEqual([-1, -1]);
+  expect(codeOf(() => consumedSlots(other, layer))).toBe('ERR_RUNTIME');
+  expect(codeOf(() => producedSlots(other, layer))).toBe('ERR_RUNTIME');
 });
