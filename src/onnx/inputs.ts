@@ -53,7 +53,7 @@ export function findImageInput(model: Model, shapes: ShapeMap): ModelImageInput 
       'a known height and width',
       `the image input "${found.name}"`,
       describeInputs(inputs, shapes),
-      { remedy: 'State the image size (option `size`, e.g. 224,224).' },
+      { remedy: 'Export the model with a fixed height and width.' },
     );
   const [batch] = shapes.get(found.name) ?? [];
   const { name, layout, channels } = found;

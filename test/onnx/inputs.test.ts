@@ -36,6 +36,14 @@ test.each<[string, Shape, DataType]>([
   expect(codeOf(() => imageInput(shape, dataType))).toBe('ERR_MODEL_UNSUPPORTED');
 });
 
+test('an open height or width is to be fixed where the model is made: no option states it', () => {
+  const open = (): unknown => imageInput(['N', 3, 'H', 32]);
+  expect(codeOf(open)).toBe('ERR_MODEL_UNSUPPORTED');
+  expect(open).toThrow(
+    expect.objectContaining({ remedy: 'Export the model with a fixed height and width.' }),
+  );
+});
+
 test('a second input is named', () => {
   const b = new ModelBuilder();
   const x = b.input('image', ['N', 3, 8, 8]);
