@@ -1,3 +1,4 @@
+import { inputDims } from '../activations/batches';
 import { keepOnlyOutputs } from '../onnx/passes/outputs';
 import type { Model } from '../onnx/ir';
 import { applyBatchNormEdits, describeBatchNorms } from '../onnx/passes/batchNorm';
@@ -37,11 +38,7 @@ export async function reestimateBatchNorms(
     const batches = Math.floor(indices.length / batchSize);
     for (let batch = 0; batch < batches; batch++) {
       const data = await dataset.load(indices.subarray(batch * batchSize, (batch + 1) * batchSize), runtime.signal);
-      const dims =
-        input.layout === 'NCHW'
-          ? [input.channels, input.height, input.width]
-          : [input.height, input.width, input.channels];
-      const results = await session.run({ [input.name]: { data, dims: [batchSize, ...dims] } }, names);
+      const results = await session.run({ [input.name]: { data, dims: inputDims(input, batchSize) } }, names);
       for (const { node, mean, variance } of measuring.outputs) {
         mergeStatistics(statistics.get(node)!, batchSize, results.get(mean)!.data, results.get(variance)!.data);
       }

@@ -1,10 +1,12 @@
-import { predict, type Predictions } from '../activations/activations';
+import type { Predictions } from '../activations/activations';
+import { batchSizeFor, inputDims } from '../activations/batches';
 import { randomSamples } from '../activations/feeds';
 import type { Session } from '../activations/types';
 import { measureLatency, type LatencyMeasurement, type LatencySubject } from '../report/latency';
 import { classificationMetrics } from '../report/metrics';
+import { predictSamples } from './accuracy';
 import type { EvaluatedModel, EvaluatedPair, EvaluateOptions, ModelSource } from './api';
-import { deviceMessages, withSession, type Runtime, type Samples } from './network';
+import { deviceMessages, withSession, type Runtime } from './network';
 import { openModel, understandClassifier, type Classifier } from './open';
 import { readRuntime } from './options';
 import { drawSamples, openSamples } from './samples';
@@ -56,7 +58,11 @@ async function evaluateAll(sources: readonly ModelSource[], options: EvaluateOpt
       onProgress: (event) =>
         runtime.onProgress?.({ stage: 'evaluate', fraction: (position + event.fraction) / classifiers.length }),
     };
-    answers.push({ predictions: await predictAll(classifier, samples, share), classNames: dataset.classNames });
+    const predictions = await withSession(classifier.model, runtime, async (session) => {
+      deviceMessages(session, runtime);
+      return predictSamples(session, classifier, samples, share);
+    });
+    answers.push({ predictions, classNames: dataset.classNames });
   }
   const latencyBatch = options.latencyBatch ?? DEFAULT_LATENCY_BATCH;
   const throughput = await measureSpeed(classifiers, runtime.batchSize, runtime);
@@ -88,22 +94,6 @@ async function evaluateAll(sources: readonly ModelSource[], options: EvaluateOpt
   });
 }
 
-async function predictAll(classifier: Classifier, samples: Samples, runtime: Runtime): Promise<Predictions> {
-  return withSession(classifier.model, runtime, async (session) => {
-    deviceMessages(session, runtime);
-    return predict({
-      session,
-      input: classifier.input,
-      dataset: samples.dataset,
-      indices: samples.indices,
-      logitsName: classifier.output,
-      batchSize: runtime.batchSize,
-      signal: runtime.signal,
-      onProgress: runtime.onProgress,
-    });
-  });
-}
-
 /** Times classifiers against each other on random input, in one run and in alternation. Inference alone is timed. */
 export async function measureSpeed(
   classifiers: readonly Classifier[],
@@ -121,11 +111,8 @@ export async function measureSpeed(
 }
 
 function subject({ input }: Classifier, session: Session, wanted: number, seed: number): LatencySubject {
-  const batchSize = input.fixedBatch ?? wanted;
-  const dims =
-    input.layout === 'NCHW'
-      ? [batchSize, input.channels, input.height, input.width]
-      : [batchSize, input.height, input.width, input.channels];
+  const batchSize = batchSizeFor(input, wanted);
+  const dims = inputDims(input, batchSize);
   const feeds = { [input.name]: { dims, data: randomSamples(input, batchSize, seed) } };
   return {
     name: input.name,

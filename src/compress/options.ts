@@ -1,10 +1,10 @@
+import { DEFAULT_MEMORY_BUDGET_BYTES } from '../activations/passes';
 import { listBackends } from '../binding/backends';
 import { expected } from '../errors';
 import { CRITERIA, type CommonOptions, type CompressOptions, type Criterion, type DataOptions } from './api';
 import type { Widths } from './budget';
 import type { Runtime } from './network';
 
-export const DEFAULT_MEMORY_BUDGET_BYTES = 2 * 1024 ** 3;
 export const DEFAULT_CALIBRATION_SAMPLES = 2000;
 const DEFAULT_BATCH_SIZE = 64;
 

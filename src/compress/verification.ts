@@ -1,5 +1,3 @@
-import { predict } from '../activations/activations';
-import type { Session } from '../activations/types';
 import { SieveError } from '../errors';
 import { cutChannels } from '../onnx/passes/cutChannels';
 import { compareOutputs, EQUIVALENCE_TOLERANCE } from '../onnx/passes/checkEquivalence';
@@ -7,6 +5,7 @@ import { maskChannels } from '../onnx/passes/maskChannels';
 import type { ChannelAnalysis } from '../onnx/channels/types';
 import type { Model } from '../onnx/ir';
 import type { ChannelMask } from '../types';
+import { predictSamples } from './accuracy';
 import type { CompressResult } from './api';
 import { withSession, type Runtime, type Samples } from './network';
 import type { Classifier } from './open';
@@ -58,14 +57,18 @@ export async function verifyCut(
 // the masked graph, where a Where stands between the two, is not folded.
 async function outputOf(
   model: Model,
-  { input, output }: Classifier,
+  classifier: Classifier,
   samples: Samples,
   runtime: Runtime,
 ): Promise<Float32Array> {
-  const { batchSize, signal } = runtime;
-  const run = async (session: Session): Promise<Float32Array> =>
-    (await predict({ session, input, ...samples, logitsName: output, batchSize, signal })).logits;
-  return withSession(model, runtime, run, { graphOptimization: 'disabled' });
+  const silent = { ...runtime, onProgress: undefined };
+  const { logits } = await withSession(
+    model,
+    runtime,
+    (session) => predictSamples(session, classifier, samples, silent),
+    { graphOptimization: 'disabled' },
+  );
+  return logits;
 }
 
 /** Names the first node or weight in which two graphs are not built alike. */

@@ -2,7 +2,7 @@ import { runNative } from '../binding/run';
 import type { FeatureArray, FeatureLayout } from './matrix';
 import { checkMatrix } from './matrix';
 import type { SeparationIndexOptions, SeparationIndexResult } from './separationIndex';
-import { allocateFloat64, allocateInt32, checkCount, checkLabels, checkNeighbours, elementCount } from './options';
+import { allocateFloat64, allocateNeighbours, checkCount, checkLabels, checkNeighbours } from './options';
 
 /** The samples among which neighbours are looked for, usually the training set. */
 export interface ReferenceSet extends FeatureLayout {
@@ -50,13 +50,7 @@ export async function crossSeparationIndex(
   );
   const { order, kind } = checkNeighbours(options, referenceRows);
   const perClass = allocateFloat64(classes);
-  const neighbours =
-    options.neighbours === true
-      ? {
-          nearest: allocateInt32(elementCount(rows, order)),
-          nearestDistanceSquared: allocateFloat64(elementCount(rows, order)),
-        }
-      : {};
+  const neighbours = options.neighbours === true ? allocateNeighbours(rows, order) : {};
   const { value, rowsUsed, backend } = await runNative('cross separation', options, (addon, run) =>
     addon.crossSeparationIndex(
       queries.data,

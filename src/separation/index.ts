@@ -6,7 +6,7 @@ export { filterSeparation, subsetSeparation } from './filterSeparation';
 export type { FilterSeparationResult, SubsetSeparationOptions, SubsetSeparationResult } from './filterSeparation';
 export type { FilterOptions } from './filterRequest';
 export type { ElementType, FeatureArray, FeatureLayout, HalfArray } from './matrix';
-export type { Backend, BackendChoice, IndexKind, LabelledOptions, NeighbourOptions } from './options';
+export type { Backend, BackendChoice, IndexKind, LabelledOptions, NeighbourLists, NeighbourOptions } from './options';
 export { selectFilters } from './selectFilters';
 export type { SelectFiltersOptions, SelectFiltersResult, SelectionStrategy } from './selectFilters';
 export { separationIndex } from './separationIndex';
@@ -15,7 +15,6 @@ export { mergeNeighbours, nearestNeighbours, scoreNeighbours } from './shards';
 export type {
   MergeNeighboursOptions,
   NearestNeighboursOptions,
-  NeighbourLists,
   NumberedRows,
   ScoreNeighboursOptions,
   ScoreNeighboursResult,

@@ -24,6 +24,14 @@ export interface NeighbourOptions {
   readonly anti?: boolean;
 }
 
+/** [rows, order] each, a row for each query. */
+export interface NeighbourLists {
+  /** Sample numbers, nearest first, ties to the lowest; -1 where there are fewer, and for a query that was left out. */
+  readonly nearest: Int32Array;
+  /** Squared Euclidean distances, float64; NaN where there are fewer. */
+  readonly nearestDistanceSquared: Float64Array;
+}
+
 // Labels above this are taken for a mistake unless `classes` says so: memory follows from the number of classes.
 const MAXIMUM_IMPLIED_CLASSES = 1 << 20;
 const MAXIMUM_INT32 = 2 ** 31 - 1;
@@ -108,6 +116,12 @@ export function allocateFloat64(length: number): Float64Array {
 /** An array for results. @throws SieveError ERR_OUT_OF_MEMORY */
 export function allocateInt32(length: number): Int32Array {
   return allocate(() => new Int32Array(length), length);
+}
+
+/** Lists of neighbours to be filled. @throws SieveError ERR_OUT_OF_MEMORY, ERR_SHAPE */
+export function allocateNeighbours(rows: number, order: number): NeighbourLists {
+  const length = elementCount(rows, order);
+  return { nearest: allocateInt32(length), nearestDistanceSquared: allocateFloat64(length) };
 }
 
 function allocate<Result>(create: () => Result, length: number): Result {

@@ -2,15 +2,7 @@ import { runNative } from '../binding/run';
 import type { FeatureArray, FeatureLayout } from './matrix';
 import { checkMatrix } from './matrix';
 import type { Backend, LabelledOptions, NeighbourOptions } from './options';
-import {
-  allocateFloat64,
-  allocateInt32,
-  checkCount,
-  checkLabels,
-  checkNeighbours,
-  checkRows,
-  elementCount,
-} from './options';
+import { allocateFloat64, allocateNeighbours, checkCount, checkLabels, checkNeighbours, checkRows } from './options';
 
 export interface SeparationIndexOptions extends LabelledOptions, NeighbourOptions, FeatureLayout {
   /** Values of one sample. */
@@ -58,13 +50,7 @@ export async function separationIndex(
   const classes = checkLabels(labels, rows, options.classes);
   const { order, kind } = checkNeighbours(options, rows - 1);
   const perClass = allocateFloat64(classes);
-  const neighbours =
-    options.neighbours === true
-      ? {
-          nearest: allocateInt32(elementCount(rows, order)),
-          nearestDistanceSquared: allocateFloat64(elementCount(rows, order)),
-        }
-      : {};
+  const neighbours = options.neighbours === true ? allocateNeighbours(rows, order) : {};
   const { value, rowsUsed, backend } = await runNative('separation', options, (addon, run) =>
     addon.separationIndex(
       data,

@@ -3,10 +3,10 @@ import type { NativeControl } from '../binding/run';
 import { expected } from '../errors';
 import type { FeatureArray, FeatureLayout } from './matrix';
 import { checkMatrix } from './matrix';
-import type { NeighbourOptions } from './options';
+import type { NeighbourLists, NeighbourOptions } from './options';
 import {
   allocateFloat64,
-  allocateInt32,
+  allocateNeighbours,
   checkArray,
   checkCount,
   checkLabels,
@@ -32,14 +32,6 @@ export interface NearestNeighboursOptions extends NativeControl {
   readonly skipNonFinite?: boolean;
 }
 
-/** [rows, order] each, a row for each query. */
-export interface NeighbourLists {
-  /** Sample numbers, nearest first, ties to the lowest; -1 where there are fewer, and for a query that was left out. */
-  readonly nearest: Int32Array;
-  /** Squared Euclidean distances, float64; NaN where there are fewer. */
-  readonly nearestDistanceSquared: Float64Array;
-}
-
 /**
  * The nearest references of each query, where both are ranges of one set of samples: a shard of separationIndex. A
  * reference with the query's own number is the sample itself and left out. Lists of the same queries from several
@@ -61,7 +53,7 @@ export async function nearestNeighbours(
   const order = checkCount(options.order ?? 1, 'order', 1);
   const query = checkNumbered(queries, dims, 'queries');
   const reference = checkNumbered(references, dims, 'references');
-  const lists = allocateLists(query.rows, order);
+  const lists = allocateNeighbours(query.rows, order);
   await runNative('neighbours', options, (addon, run) =>
     addon.nearestNeighbours(
       query.data,
@@ -115,7 +107,7 @@ export async function mergeNeighbours(
     const subject = `parts[${i}].nearestDistanceSquared`;
     checkArray(nearestDistanceSquared, 'Float64Array', length, subject, '[rows, order]');
   });
-  const lists = allocateLists(rows, order);
+  const lists = allocateNeighbours(rows, order);
   await runNative('merging neighbours', options, (addon, run) =>
     addon.mergeNeighbours(parts, { rows, order }, lists, run),
   );
@@ -184,9 +176,4 @@ function checkNumbered(
   const rows = checkCount(range.rows, `${subject}.rows`, 1);
   const firstRow = checkCount(range.firstRow ?? 0, `${subject}.firstRow`, 0);
   return { ...checkMatrix(range.features, range, rows, dims, `${subject}.features`, '[rows, dims]'), rows, firstRow };
-}
-
-function allocateLists(rows: number, order: number): NeighbourLists {
-  const length = elementCount(rows, order);
-  return { nearest: allocateInt32(length), nearestDistanceSquared: allocateFloat64(length) };
 }

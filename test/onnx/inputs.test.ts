@@ -39,9 +39,7 @@ test.each<[string, Shape, DataType]>([
 test('an open height or width is to be fixed where the model is made: no option states it', () => {
   const open = (): unknown => imageInput(['N', 3, 'H', 32]);
   expect(codeOf(open)).toBe('ERR_MODEL_UNSUPPORTED');
-  expect(open).toThrow(
-    expect.objectContaining({ remedy: 'Export the model with a fixed height and width.' }),
-  );
+  expect(open).toThrow(expect.objectContaining({ remedy: 'Export the model with a fixed height and width.' }) as Error);
 });
 
 test('a second input is named', () => {
