@@ -7,6 +7,7 @@ const NAMES = [
   'analyze',
   'analyzeShard',
   'centerSeparationIndex',
+  'centerSeparationIndexOfColumns',
   'checkEquivalence',
   'compareModels',
   'compress',
@@ -27,6 +28,7 @@ const NAMES = [
   'scoreNeighbours',
   'selectFilters',
   'separationIndex',
+  'separationIndexOfColumns',
   'smoothnessIndex',
   'subsetSeparation',
 ];

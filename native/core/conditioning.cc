@@ -157,9 +157,9 @@ float round_up(double value) {
 
 }  // namespace
 
-Conditioning condition(const std::vector<const Points*>& sets, RunContext& run) {
+Conditioning condition(const std::vector<const Points*>& sets, RunContext& run, bool may_be_exact) {
   Conditioning conditioning;
-  if (exact_conditioning(sets, run, conditioning)) return conditioning;
+  if (may_be_exact && exact_conditioning(sets, run, conditioning)) return conditioning;
   const std::vector<double> mean = robust_mean(sets, run);
   const double typical = typical_square_norm(sets, mean);
   const int exponent = typical > 0.0 ? -(std::ilogb(typical / static_cast<double>(mean.size())) / 2) : 0;

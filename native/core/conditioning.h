@@ -19,8 +19,9 @@ struct Conditioning {
 };
 
 // Looks at all sets together. The centre is the mean of the rows whose norm is not far above the median, so
-// that one outlier neither moves it nor sets the scale: a typical centred value is about 1.
-Conditioning condition(const std::vector<const Points*>& sets, RunContext& run);
+// that one outlier neither moves it nor sets the scale: a typical centred value is about 1. may_be_exact:
+// data that float32 holds without rounding keep their values, with a centre of 0.
+Conditioning condition(const std::vector<const Points*>& sets, RunContext& run, bool may_be_exact = true);
 
 // Points whose conditioned norm may be above `largest_norm`, ascending. They are left to the float64
 // reference.

@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include "node/arguments.h"
+#include "node/column_stream.h"
 #include "node/job.h"
 #include "node/least_squares.h"
 #include "node/run.h"
@@ -43,6 +44,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new JobQueue());
   exports.Set("version", Napi::String::New(env, sieve_version_string()));
   exports.Set("CancelToken", CancelToken::Define(env));
+  exports.Set("ColumnStream", ColumnStream::Define(env));
   const auto set = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
     exports.Set(name, Napi::Function::New(env, function, name));
   };

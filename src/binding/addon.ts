@@ -125,6 +125,32 @@ export interface NativeNeighbourLists {
   readonly nearestDistanceSquared: Float64Array;
 }
 
+export interface NativeColumnStreamRequest {
+  readonly rows: number;
+  readonly classes: number;
+  readonly index: IndexKind;
+  readonly order: number;
+  readonly kind: SeparationKind;
+  readonly skipNonFinite: boolean;
+  /** `finish` will be asked for them. */
+  readonly neighbours: boolean;
+}
+
+/**
+ * sieve_column_stream: open, add each block, endPass; where that resolves to true the blocks come once more, endPass;
+ * finish or finishCenters; release. One call at a time: another throws while one runs. The backend is that of `open`.
+ */
+export interface NativeColumnStream {
+  open(run: NativeRun): Promise<void>;
+  /** values: [rows, columns]. */
+  add(values: NativeMatrixData, request: NativeLayout & { readonly columns: number }, run: NativeRun): Promise<void>;
+  endPass(run: NativeRun): Promise<boolean>;
+  finish(outputs: NativeSeparationOutputs, run: NativeRun): Promise<NativeSeparationResult>;
+  finishCenters(outputs: Omit<NativeCenterOutputs, 'centers'>, run: NativeRun): Promise<NativeCenterResult>;
+  /** Frees the memory, after the call in flight where there is one. */
+  release(): void;
+}
+
 /** One group of a convolution, or a dense layer as a 1x1 kernel on a 1x1 map. Pads are those before; see sieve.h. */
 export interface NativePatchGeometry {
   readonly channels: number;
@@ -194,6 +220,8 @@ export interface NativeAddon {
   /** What a choice means here; throws where it can not be had. */
   resolveBackend(choice: BackendChoice): Backend;
   readonly CancelToken: new () => NativeCancelToken;
+  /** labels: [rows]; copied. */
+  readonly ColumnStream: new (labels: Int32Array, request: NativeColumnStreamRequest) => NativeColumnStream;
 
   /** features [rows, dims], labels [rows]. */
   separationIndex(

@@ -1,5 +1,15 @@
 export { centerSeparationIndex } from './centerSeparationIndex';
 export type { CenterSeparationIndexOptions, CenterSeparationIndexResult, RowRange } from './centerSeparationIndex';
+export { centerSeparationIndexOfColumns, separationIndexOfColumns } from './columnStream';
+export type {
+  CenterSeparationIndexOfColumnsOptions,
+  CenterSeparationIndexOfColumnsResult,
+  ColumnBlock,
+  ColumnSource,
+  ColumnStreamOptions,
+  SeparationIndexOfColumnsOptions,
+  SeparationIndexOfColumnsResult,
+} from './columnStream';
 export { crossSeparationIndex } from './crossSeparationIndex';
 export type { CrossSeparationIndexResult, ReferenceSet } from './crossSeparationIndex';
 export { filterSeparation, subsetSeparation } from './filterSeparation';

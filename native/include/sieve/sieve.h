@@ -224,6 +224,62 @@ SIEVE_API sieve_status sieve_center_separation_shard(const sieve_separation_requ
                                                      const sieve_run_options* options,
                                                      sieve_center_result* result, sieve_error* error);
 
+/* ---- Column streams: the same answers where all columns at once do not fit into memory -------------- */
+
+/* The caller hands over the features as blocks of columns, in order:
+ *     create; add each block; end_pass; if that asks for it: add the same blocks again, end_pass; finish;
+ *     destroy.
+ * SI: the answer of sieve_separation_index for all columns in one matrix, to the bit, for any widths. Pass 1
+ * adds up float32 products of all pairs: 2 * rows^2 bytes (800 MB at 20,000 rows, the most it takes: beyond,
+ * see Shards). A second pass, of float64 distances of undecided pairs, is asked for unless the labels are
+ * certain without (where wants_neighbours, it nearly always is). It takes little memory; at worst, where
+ * float32 can not tell rows apart, 4 * rows^2 bytes. SIEVE_BACKEND_SERIAL holds float64 distances of all
+ * pairs, 4 * rows^2 bytes, in one pass. Backends with 16-bit products work in float32 here.
+ * CSI: the answer of sieve_center_separation_index; one pass (two where skip_non_finite leaves out a row that
+ * was finite in the first block), 8 * rows * classes bytes, any number of rows.
+ * Each SI block costs O(rows^2 * columns / 2) multiply-adds and reads and writes all products once: blocks of
+ * 64 columns or more are worth while. One call on a stream at a time. */
+typedef struct sieve_column_stream sieve_column_stream;
+
+/* Zero-initialise: fields may be added. */
+typedef struct sieve_column_stream_request {
+  size_t rows;
+  const int32_t* labels; /* [rows]; copied */
+  int32_t class_count;
+  int32_t index_kind;       /* SIEVE_INDEX_SEPARATION or SIEVE_INDEX_CENTER */
+  int32_t order;            /* as in sieve_separation_request; not for CSI */
+  int32_t kind;             /* as in sieve_separation_request; not for CSI */
+  int32_t skip_non_finite;  /* a row that is not finite in any block is left out of everything */
+  int32_t wants_neighbours; /* finish will be asked for `nearest` */
+} sieve_column_stream_request;
+
+/* The backend of `options` is that of the whole stream; the other calls' options say threads, cancel and
+ * progress of their own. */
+SIEVE_API sieve_status sieve_column_stream_create(const sieve_column_stream_request* request,
+                                                  const sieve_run_options* options,
+                                                  sieve_column_stream** stream, sieve_error* error);
+
+/* block: [rows, any number of columns], in pass 2 as many as the same block had in pass 1; nothing is kept of
+ * it. A call that fails with SIEVE_STATUS_INVALID_ARGUMENT or SIEVE_STATUS_NON_FINITE because of the block
+ * changes nothing. After any other failure (cancelled, out of memory, other values in pass 2) the stream can
+ * only be destroyed. */
+SIEVE_API sieve_status sieve_column_stream_add(sieve_column_stream* stream, sieve_matrix block,
+                                               const sieve_run_options* options, sieve_error* error);
+
+/* Ends a pass, after at least one block; pass 2 after all of its blocks. needs_another: 1 where the blocks
+ * have to come once more. That pass 2 brought the values of pass 1 is checked here, by hash. */
+SIEVE_API sieve_status sieve_column_stream_end_pass(sieve_column_stream* stream,
+                                                    const sieve_run_options* options, int32_t* needs_another,
+                                                    sieve_error* error);
+
+/* After the end of the last pass; any number of times. */
+SIEVE_API sieve_status sieve_column_stream_finish(const sieve_column_stream* stream,
+                                                  sieve_separation_result* result, sieve_error* error);
+/* For SIEVE_INDEX_CENTER. result->centers must be NULL: a stream does not keep the means. */
+SIEVE_API sieve_status sieve_column_stream_finish_centers(const sieve_column_stream* stream,
+                                                          sieve_center_result* result, sieve_error* error);
+SIEVE_API void sieve_column_stream_destroy(sieve_column_stream* stream); /* NULL: nothing */
+
 /* ---- Filters: features are [rows, filters * dims], filter f owns columns f*dims .. f*dims+dims-1 ------- */
 
 typedef enum sieve_index_kind { SIEVE_INDEX_SEPARATION = 0, SIEVE_INDEX_CENTER = 1 } sieve_index_kind;
