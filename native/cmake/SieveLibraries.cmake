@@ -70,7 +70,7 @@ set_target_properties(sieve_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSI
 if(APPLE)
   target_link_options(sieve_shared PRIVATE LINKER:-exported_symbol,_sieve_*)
 elseif(UNIX)
-  set(SIEVE_EXPORTS ${CMAKE_CURRENT_LIST_DIR}/sieve.map)
+  set(SIEVE_EXPORTS ${CMAKE_CURRENT_LIST_DIR}/sieve.version)
   check_linker_flag(CXX LINKER:--version-script=${SIEVE_EXPORTS} SIEVE_LINKER_HAS_VERSION_SCRIPT)
   if(SIEVE_LINKER_HAS_VERSION_SCRIPT)
     target_link_options(sieve_shared PRIVATE LINKER:--version-script=${SIEVE_EXPORTS})
