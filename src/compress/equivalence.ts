@@ -1,7 +1,8 @@
 import { createSession } from '../activations/session';
 import type { TensorInfo, TensorValue } from '../activations/types';
 import { expected } from '../errors';
-import { compareOutputs, EQUIVALENCE_TOLERANCE, type Equivalence } from '../onnx/passes/checkEquivalence';
+import { compareOutputs, equivalenceTolerance, type Equivalence } from '../onnx/passes/checkEquivalence';
+import type { Model } from '../onnx/ir';
 import { toModelBytes } from '../onnx/save';
 import { createRandom } from '../random';
 import type { DeviceChoice, RunControl } from '../types';
@@ -20,7 +21,10 @@ export interface EquivalenceOptions extends Pick<RunControl, 'signal'> {
   readonly samples?: number;
   /** Of the random numbers. Default 0. */
   readonly seed?: number;
-  /** Largest difference that counts as rounding, as a part of the output's scale. Default 1e-4. */
+  /**
+   * Largest difference that counts as rounding, as a part of the output's scale. Default 1e-4, more where layers of the
+   * reference are 16-bit: 2^-10 · √layers for float16, 2^-7 · √layers for bfloat16.
+   */
   readonly tolerance?: number;
   /** Default `cpu`. */
   readonly device?: DeviceChoice;
@@ -41,10 +45,11 @@ export async function checkEquivalence(
   actual: ModelSource,
   options: EquivalenceOptions = {},
 ): Promise<Equivalence> {
-  const { tolerance = EQUIVALENCE_TOLERANCE } = options;
+  const original = await openModel(reference, options.signal);
+  const tolerance = options.tolerance ?? equivalenceTolerance(original.graph);
   if (!(tolerance >= 0)) throw expected('ERR_OPTION', 'a number, 0 or more,', 'tolerance', tolerance);
-  const wanted = await outputsOf(reference, options);
-  const given = await outputsOf(actual, options);
+  const wanted = await outputsOf(original, options);
+  const given = await outputsOf(await openModel(actual, options.signal), options);
   const compared = [...wanted].map(([name, { data }]) => {
     const other = given.get(name);
     if (other === undefined)
@@ -56,10 +61,9 @@ export async function checkEquivalence(
   return worst;
 }
 
-async function outputsOf(source: ModelSource, options: EquivalenceOptions): Promise<ReadonlyMap<string, TensorValue>> {
+async function outputsOf(model: Model, options: EquivalenceOptions): Promise<ReadonlyMap<string, TensorValue>> {
   const { device = 'cpu', threads, signal } = options;
-  const model = toModelBytes(await openModel(source, signal));
-  const session = await createSession(model, { device, threads, signal, graphOptimization: 'disabled' });
+  const session = await createSession(toModelBytes(model), { device, threads, signal, graphOptimization: 'disabled' });
   try {
     return await session.run(feedsFor(session.inputs, options));
   } finally {

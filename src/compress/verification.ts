@@ -1,6 +1,6 @@
 import { SieveError } from '../errors';
 import { cutChannels } from '../onnx/passes/cutChannels';
-import { compareOutputs, EQUIVALENCE_TOLERANCE } from '../onnx/passes/checkEquivalence';
+import { compareOutputs, equivalenceTolerance } from '../onnx/passes/checkEquivalence';
 import { maskChannels } from '../onnx/passes/maskChannels';
 import type { ChannelAnalysis } from '../onnx/channels/types';
 import type { Model } from '../onnx/ir';
@@ -32,11 +32,12 @@ export async function verifyCut(
   const masked = maskChannels(classifier.model, analysis, mask);
   const reference = await outputOf(masked, classifier, samples, runtime);
   const actual = await outputOf(cut, classifier, samples, runtime);
-  const { relativeDifference, equal } = compareOutputs(reference, actual);
+  const tolerance = equivalenceTolerance(classifier.model.graph);
+  const { relativeDifference, equal } = compareOutputs(reference, actual, tolerance);
   if (!equal) {
     throw new SieveError(
       'ERR_VERIFICATION',
-      `Expected the cut graph to equal the masked original within ${EQUIVALENCE_TOLERANCE} of the output's scale but received a difference of ${relativeDifference.toExponential(2)}`,
+      `Expected the cut graph to equal the masked original within ${+tolerance.toPrecision(2)} of the output's scale but received a difference of ${relativeDifference.toExponential(2)}`,
       { remedy: 'Nothing was written. Please report the model: `onnx-sieve inspect` shows its channel groups.' },
     );
   }
@@ -46,11 +47,7 @@ export async function verifyCut(
       remedy: 'Nothing was written. Please report the model, or use --recover none.',
     });
   }
-  return {
-    maxRelativeDifference: relativeDifference,
-    tolerance: EQUIVALENCE_TOLERANCE,
-    samples: samples.indices.length,
-  };
+  return { maxRelativeDifference: relativeDifference, tolerance, samples: samples.indices.length };
 }
 
 // Fusions of the runtime would compare more than the graphs: folded into a MaxPool, a Pad with zeros pads with −∞, and
