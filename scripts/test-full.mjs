@@ -38,6 +38,12 @@ function gyp() {
   run(process.execPath, [path.join(root, 'scripts', 'test-gyp.mjs')]);
 }
 
+function valgrind() {
+  if (process.platform !== 'linux') throw new NotRun('valgrind is used on Linux only');
+  if (!isInstalled('valgrind')) throw new NotRun('valgrind is not installed');
+  run(process.execPath, [path.join(root, 'scripts', 'test-valgrind.mjs')]);
+}
+
 function consumer() {
   if (process.platform === 'win32') throw new NotRun('it uses nm and pkg-config');
   run(process.execPath, [path.join(root, 'scripts', 'test-consumer.mjs')]);
@@ -71,6 +77,77 @@ function nativeTests(name, { buildType, settings, compiler, env, launcher }) {
 function clang() {
   if (!isInstalled('clang++') || !isInstalled('clang')) throw new NotRun('clang is not installed');
   nativeTests('clang', { buildType: 'Release', compiler: { CC: 'clang', CXX: 'clang++' } });
+}
+
+/**
+ * The AMX kernels on plain code (the ordinary `native` step runs the instructions where the CPU has them), and whether
+ * what the compiler made of them are those instructions, with the operands that the kernels rely on.
+ */
+function amx() {
+  if (process.arch !== 'x64') throw new NotRun('AMX is of x64');
+  const buildType = 'Release';
+  buildNativeTests('amx', { buildType, settings: ['-DSIEVE_EMULATE_AMX=ON'] });
+  const emulated = availableBackends('amx');
+  if (!emulated.includes('amx-fp16')) throw new NotRun('the AMX kernels need AVX-512, which this CPU does not have');
+  console.log('SIEVE_TEST_TRIMMED=1: the largest shapes are smaller under emulation');
+  runNativeTests('amx', { buildType, env: { SIEVE_TEST_TRIMMED: '1' }, options: ['--parallel', THREADS] });
+
+  buildNativeTests('native', { buildType });
+  const real = availableBackends('native').filter((name) => name.startsWith('amx'));
+  console.log(
+    real.length > 0
+      ? `AMX in hardware: ${real.join(', ')}; the step "native" tests it`
+      : 'AMX in hardware: none here; the emulation alone ran',
+  );
+  checkAmxInstructions(path.join(root, 'build-native', 'libsieve.a'));
+}
+
+/** What the build in build-<name> can run here, as a test's output says. */
+function availableBackends(name) {
+  const program = path.join(root, `build-${name}`, 'abi_c_test');
+  const { status, stdout } = spawnSync(program, { encoding: 'utf8' });
+  if (status !== 0) throw new Failed(`${program} ended with exit code ${status}`);
+  return [...stdout.matchAll(/^available: (.*)$/gm)].map(([, backend]) => backend);
+}
+
+/** Sums in tmm0-3 of left tiles in tmm4-5 and right ones in tmm6-7: each product once. */
+const TILE_PRODUCTS = ['6,%tmm4,%tmm0', '7,%tmm4,%tmm1', '6,%tmm5,%tmm2', '7,%tmm5,%tmm3'];
+
+function checkAmxInstructions(library) {
+  const listing = spawnSync('objdump', ['--disassemble', '--no-show-raw-insn', library], {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 30,
+  });
+  if (listing.status !== 0) {
+    console.log('AMX instructions: not checked, objdump is not installed');
+    return;
+  }
+  const members = new Map(
+    listing.stdout.split(/^(?=\S+:\s+file format)/m).map((text) => [text.slice(0, text.indexOf(':')), text]),
+  );
+  for (const [kernel, multiply] of [
+    ['rounded_amx_bf16', 'tdpbf16ps'],
+    ['rounded_amx_fp16', 'tdpfp16ps'],
+  ]) {
+    const code = [...members].find(([name]) => name.startsWith(kernel))?.[1];
+    if (code === undefined) throw new Failed(`${library} has no member ${kernel}`);
+    if (!code.includes('ldtilecfg')) {
+      console.log(`AMX instructions of ${kernel}: not checked, this compiler or this objdump does not know AMX`);
+      continue;
+    }
+    for (const instruction of ['tileloadd', 'tilestored', 'tilerelease'])
+      if (!code.includes(instruction)) throw new Failed(`${kernel} has no ${instruction}`);
+    if (multiply === 'tdpfp16ps' && code.includes('(bad)') && !code.includes(multiply)) {
+      console.log(`AMX instructions of ${kernel}: not checked, this objdump does not know ${multiply}`);
+      continue;
+    }
+    const products = [...code.matchAll(new RegExp(`${multiply} %tmm(.*)`, 'g'))].map(([, operands]) => operands.trim());
+    const unexpected = products.filter((operands) => !TILE_PRODUCTS.includes(operands));
+    const missing = TILE_PRODUCTS.filter((operands) => !products.includes(operands));
+    if (unexpected.length + missing.length > 0)
+      throw new Failed(`Expected ${multiply} of ${TILE_PRODUCTS.join('; ')} but received ${products.join('; ')}`);
+    console.log(`AMX instructions of ${kernel}: as expected, ${products.length} of ${multiply}`);
+  }
 }
 
 /** The NEON kernels, cross-compiled and emulated. Slow, so the largest shapes shrink and tests run side by side. */
@@ -132,9 +209,11 @@ const STEPS = {
   jest: jestFull,
   native: () => nativeTests('native', { buildType: 'Release' }),
   clang,
+  amx,
   arm64,
   asan: () => sanitized('asan', 'address,undefined', { UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1' }),
   tsan: () => sanitized('tsan', 'thread', { TSAN_OPTIONS: 'halt_on_error=1' }),
+  valgrind,
   gyp,
   consumer,
   'clang-format': clangFormat,

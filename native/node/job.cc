@@ -47,6 +47,18 @@ class RunningTokens {
 
 RunningTokens running_tokens;
 
+bool AnyDetached(Napi::Env env, const Napi::Array& arrays) {
+  for (uint32_t i = 0; i < arrays.Length(); ++i) {
+    napi_value buffer;
+    bool detached = false;
+    if (napi_get_typedarray_info(env, arrays.Get(i), nullptr, nullptr, nullptr, &buffer, nullptr) !=
+            napi_ok ||
+        napi_is_detached_arraybuffer(env, buffer, &detached) != napi_ok || detached)
+      return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Token::Token() : handle_(sieve_cancel_token_create()) {
@@ -99,6 +111,11 @@ Job::Job(Napi::Env env, JobQueue& queue, const Run& run, const Pins& pins, Compu
 
 Napi::Value Job::Start(Napi::Env env, JobQueue& queue, const Run& run, const Pins& pins, Compute compute,
                        Result result) {
+  // Reading the later arguments may have run JavaScript, which may have transferred the earlier ones.
+  if (AnyDetached(env, pins.arrays()))
+    ThrowTypeError(env, "ERR_SHAPE",
+                   "Expected arrays that stay where they are for the call but received one whose buffer is "
+                   "detached");
   std::unique_ptr<Job> job(new Job(env, queue, run, pins, std::move(compute), std::move(result)));
   const Napi::Value promise = job->deferred_.Promise();
 
@@ -207,7 +224,7 @@ void Job::Settle(Napi::Env env) {
   } else if (status_ != SIEVE_STATUS_OK) {
     error_.status = status_;
     deferred_.Reject(MakeStatusError(env, error_).Value());
-  } else if (AnyArrayDetached(env)) {
+  } else if (AnyDetached(env, arrays_.Value())) {
     sieve_error error{};
     FillError(
         &error, SIEVE_STATUS_INVALID_ARGUMENT,
@@ -224,19 +241,6 @@ void Job::SettleWithoutRunning() {
   status_ = FillError(&error_, SIEVE_STATUS_CANCELLED, "The operation was cancelled");
   Settle(env_);
   ReleaseThreadsafeFunction();
-}
-
-bool Job::AnyArrayDetached(Napi::Env env) const {
-  const Napi::Array arrays = arrays_.Value();
-  for (uint32_t i = 0; i < arrays.Length(); ++i) {
-    napi_value buffer;
-    bool detached = false;
-    if (napi_get_typedarray_info(env, arrays.Get(i), nullptr, nullptr, nullptr, &buffer, nullptr) !=
-            napi_ok ||
-        napi_is_detached_arraybuffer(env, buffer, &detached) != napi_ok || detached)
-      return true;
-  }
-  return false;
 }
 
 void Job::ReleaseThreadsafeFunction() {

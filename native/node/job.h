@@ -89,7 +89,6 @@ class Job {
   void OnWake(Napi::Env env);
   void ReportProgress(Napi::Env env, double fraction);
   void Settle(Napi::Env env);
-  bool AnyArrayDetached(Napi::Env env) const;
   void ReleaseThreadsafeFunction();
   // The environment (a worker, or the whole process) ends before the call did.
   static void CleanupHook(void* data);

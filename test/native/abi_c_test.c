@@ -50,6 +50,10 @@ int main(void) {
     printf("abi_c_test: FAILED: missing labels passed\n");
     return 1;
   }
+  for (i = SIEVE_BACKEND_SERIAL; i < SIEVE_BACKEND_COUNT; ++i) {
+    if (sieve_backend_available((sieve_backend)i) == 1)
+      printf("available: %s\n", sieve_backend_name((sieve_backend)i));
+  }
   printf("abi_c_test: passed\n");
   return 0;
 }

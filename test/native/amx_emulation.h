@@ -46,11 +46,14 @@ inline void tile_store(void* to, size_t stride) {
   }
 }
 
-inline float cut_sum(float sum, double product) {
-  const double exact = static_cast<double>(sum) + product;
-  float cut = static_cast<float>(exact);
-  if (std::fabs(static_cast<double>(cut)) > std::fabs(exact)) cut = std::nextafterf(cut, 0.0f);
-  return std::fabs(cut) < FLT_MIN ? 0.0f : cut;
+// A float in a double: cut off behind 24 bits, 0 below the normal range.
+inline double cut(double value) {
+  uint64_t bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  bits &= ~uint64_t{0x1fffffff};
+  double kept;
+  std::memcpy(&kept, &bits, sizeof(kept));
+  return std::fabs(kept) < static_cast<double>(FLT_MIN) ? 0.0 : kept;
 }
 
 struct EmulatedBfloat16 {
@@ -65,30 +68,35 @@ struct EmulatedBfloat16 {
 
 struct EmulatedFloat16 {
   static double value(uint32_t bits) {
-    const int exponent = static_cast<int>((bits >> 10) & 31u);
-    if (exponent == 0) return 0.0;
-    const double magnitude = std::ldexp(1024.0 + static_cast<double>(bits & 1023u), exponent - 25);
-    return (bits & 0x8000u) != 0 ? -magnitude : magnitude;
+    if ((bits & 0x7c00u) == 0) return 0.0;
+    const uint32_t wide = ((bits & 0x7fffu) << 13) + (112u << 23) + ((bits & 0x8000u) << 16);
+    float value;
+    std::memcpy(&value, &wide, sizeof(value));
+    return value;
   }
 };
 
 template <typename Element, int kSum, int kA, int kB>
 inline void tile_multiply_emulated() {
   EmulatedTiles& tiles = configured_tiles();
-  double a[16][32], b[32][16];
+  double a[16][32], b[32][16], sums[16][16];
   for (size_t i = 0; i < 16; ++i) {
     for (size_t p = 0; p < 16; ++p) {
       for (size_t half = 0; half < 2; ++half) {
         a[i][2 * p + half] = Element::value((tiles.rows[kA][i][p] >> (16 * half)) & 0xffffu);
         b[2 * p + half][i] = Element::value((tiles.rows[kB][p][i] >> (16 * half)) & 0xffffu);
       }
+      float sum;
+      std::memcpy(&sum, &tiles.rows[kSum][i][p], sizeof(sum));
+      sums[i][p] = sum;
     }
   }
   for (size_t m = 0; m < 16; ++m) {
+    for (size_t k = 0; k < 32; ++k) {
+      for (size_t n = 0; n < 16; ++n) sums[m][n] = cut(sums[m][n] + a[m][k] * b[k][n]);
+    }
     for (size_t n = 0; n < 16; ++n) {
-      float sum;
-      std::memcpy(&sum, &tiles.rows[kSum][m][n], sizeof(sum));
-      for (size_t k = 0; k < 32; ++k) sum = cut_sum(sum, a[m][k] * b[k][n]);
+      const auto sum = static_cast<float>(sums[m][n]);
       std::memcpy(&tiles.rows[kSum][m][n], &sum, sizeof(sum));
     }
   }

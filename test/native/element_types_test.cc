@@ -1,25 +1,12 @@
 // float16 and bfloat16 input: every call answers as for the same values in float32, on every backend.
-#include <cstring>
-
+#include "half_values.h"
 #include "kernels/decode_kernels.h"
 #include "separation_support.h"
 
 namespace {
 
-float value_of_float16(uint16_t bits) {
-  const int exponent = (bits >> 10) & 31;
-  const double mantissa = bits & 1023;
-  double value = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
-  if (exponent == 31) value = mantissa == 0 ? INFINITY : NAN;
-  return static_cast<float>((bits & 0x8000) != 0 ? -value : value);
-}
-
-float value_of_bfloat16(uint16_t bits) {
-  const uint32_t wide = static_cast<uint32_t>(bits) << 16;
-  float value;
-  std::memcpy(&value, &wide, sizeof(value));
-  return value;
-}
+using test::value_of_bfloat16;
+using test::value_of_float16;
 
 bool same_value(float a, float b) {
   return (std::isnan(a) && std::isnan(b)) || (a == b && std::signbit(a) == std::signbit(b));

@@ -198,7 +198,7 @@ void test_threads_agree() {
   sieve_separation_request request = data.request(2, SIEVE_SEPARATION_SOFT);
   for (const sieve_backend backend : test::backends()) {
     std::vector<int64_t> first;
-    for (const int32_t threads : {1, 2, 5, 64, 100000}) {
+    for (const int32_t threads : {1, 2, 3, 7, 64, 100000}) {
       sieve_run_options options{};
       options.backend = backend;
       options.threads = threads;

@@ -27,9 +27,13 @@ inline int failures = 0;
 
 // SIEVE_TEST_TRIMMED=1 is for emulators, which are slow: the shapes that only add more of the same shrink.
 // Every kind of data and every awkward size stays.
-inline size_t size_unless_trimmed(size_t full, size_t small) {
+inline bool is_trimmed() {
   const char* trimmed = std::getenv("SIEVE_TEST_TRIMMED");
-  if (trimmed == nullptr || *trimmed != '1') return full;
+  return trimmed != nullptr && *trimmed == '1';
+}
+
+inline size_t size_unless_trimmed(size_t full, size_t small) {
+  if (!is_trimmed()) return full;
   std::printf("SIEVE_TEST_TRIMMED=1: %zu instead of %zu\n", small, full);
   return small;
 }
@@ -61,18 +65,22 @@ class Random {
   uint64_t state_;
 };
 
-// Backends of this machine; the others are named, so that nobody takes their absence for a pass.
-inline std::vector<sieve_backend> backends() {
-  std::vector<sieve_backend> available;
-  for (int32_t number = SIEVE_BACKEND_SERIAL; number < SIEVE_BACKEND_COUNT; ++number) {
-    const auto backend = static_cast<sieve_backend>(number);
-    if (sieve_backend_available(backend) == 1) {
-      available.push_back(backend);
-    } else {
-      std::printf("not tested: %s (this build or this CPU does not have it)\n", sieve_backend_name(backend));
+// Backends of this machine; the others are named, once, so that nobody takes their absence for a pass.
+inline const std::vector<sieve_backend>& backends() {
+  static const std::vector<sieve_backend> all = [] {
+    std::vector<sieve_backend> available;
+    for (int32_t number = SIEVE_BACKEND_SERIAL; number < SIEVE_BACKEND_COUNT; ++number) {
+      const auto backend = static_cast<sieve_backend>(number);
+      if (sieve_backend_available(backend) == 1) {
+        available.push_back(backend);
+      } else {
+        std::printf("not tested: %s (this build or this CPU does not have it)\n",
+                    sieve_backend_name(backend));
+      }
     }
-  }
-  return available;
+    return available;
+  }();
+  return all;
 }
 
 }  // namespace test
