@@ -33,7 +33,7 @@ export async function mergeAnalyses(parts: readonly (string | AnalyzePart)[]): P
   const { run } = first.part;
   const all = named.map(({ part }) => part);
   const classSamples = addUp(all.map((part) => part.classSamples));
-  const layers = run.layers.map(({ name, filters }, position) => {
+  const layers = run.layers.map(({ name, filters, filtersSkipped }, position) => {
     const hits = all.map((part) => part.layers[position]!);
     const si = addUp(hits.map((layer) => layer.si));
     const share = (count: number): number => count / run.samples;
@@ -43,7 +43,7 @@ export async function mergeAnalyses(parts: readonly (string | AnalyzePart)[]): P
       csi: share(sum(hits.map(({ csi }) => csi))),
       perClass: si.map((count, label) => count / classSamples[label]!),
     };
-    if (filters === 0) return indices;
+    if (filters === 0) return filtersSkipped === undefined ? indices : { ...indices, filtersSkipped };
     const each = {
       si: addUp(hits.map((layer) => layer.filters!.si)).map(share),
       csi: addUp(hits.map((layer) => layer.filters!.csi)).map(share),

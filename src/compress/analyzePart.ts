@@ -29,6 +29,8 @@ export interface AnalyzedRun {
     readonly activations: string;
     /** Filters measured one by one; 0: none. */
     readonly filters: number;
+    /** Why there are none, though they were asked for. */
+    readonly filtersSkipped?: string;
   }[];
 }
 
@@ -143,7 +145,12 @@ function isRun(value: unknown): value is AnalyzedRun {
     classNames.every(isText) &&
     Array.isArray(layers) &&
     layers.every(
-      (layer: unknown) => isRecord(layer) && isText(layer.name) && isText(layer.activations) && isCount(layer.filters),
+      (layer: unknown) =>
+        isRecord(layer) &&
+        isText(layer.name) &&
+        isText(layer.activations) &&
+        isCount(layer.filters) &&
+        (layer.filtersSkipped === undefined || (layer.filters === 0 && isText(layer.filtersSkipped))),
     )
   );
 }

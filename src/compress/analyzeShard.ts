@@ -9,10 +9,11 @@ import { DEFAULT_EPSILON } from './analyze';
 import { checkShard, PART_FORMAT, rowsOfShard } from './analyzePart';
 import type { AnalyzePart, LayerHits, Shard } from './analyzePart';
 import type { AnalyzeOptions, ModelSource } from './api';
+import { filterPlanner } from './filterPlan';
 import { labelsOf, type Runtime, type Samples } from './network';
 import { openModel, understandClassifier } from './open';
 import { DEFAULT_CALIBRATION_SAMPLES, readRuntime } from './options';
-import { filtersOf, measureCutPoints, type CutPoint } from './profile';
+import { measureCutPoints, type CutPoint } from './profile';
 import { drawSamples, openSamples } from './samples';
 
 export interface AnalyzeShardOptions extends AnalyzeOptions {
@@ -42,12 +43,16 @@ export async function analyzeShard(source: ModelSource, options: AnalyzeShardOpt
   const range = rowsOfShard(shard, count);
   const withFilters = options.filters ?? false;
 
+  const plan = withFilters ? filterPlanner(classifier) : undefined;
+
   let data = '';
   const { layers, device } = await measureCutPoints(classifier, samples, runtime, async (cutPoint) => {
     if (cutPoint.isInput) data = await hashData(samples, cutPoint, runtime.signal);
-    const filters = withFilters ? filtersOf(cutPoint) : 0;
+    const { count: filters, skipped: filtersSkipped } = plan?.(cutPoint) ?? { count: 0 };
+    const activations = await hashSome(cutPoint, runtime.signal);
+    const layer = { name: cutPoint.name, activations, filters };
     return {
-      layer: { name: cutPoint.name, activations: await hashSome(cutPoint, runtime.signal), filters },
+      layer: filtersSkipped === undefined ? layer : { ...layer, filtersSkipped },
       hits: await countHits(cutPoint, range, filters, runtime),
     };
   });

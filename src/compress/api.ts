@@ -72,7 +72,10 @@ export interface AnalyzedLayer {
   /** SI over the samples of each class. */
   readonly perClass: readonly number[];
   readonly effective: boolean;
+  /** By filter, in the order of axis 1; only with `filters`, and not for the input. */
   readonly filters?: { readonly si: readonly number[]; readonly csi: readonly number[] };
+  /** Why there are none, though they were asked for. */
+  readonly filtersSkipped?: string;
 }
 
 export interface AnalyzeResult {

@@ -1,8 +1,11 @@
 import { collectActivations } from '../activations/activations';
+import { inputDims, sampleElements } from '../activations/batches';
+import { planPasses } from '../activations/passes';
 import { findCutPoints } from '../onnx/cutPoints';
 import { keepOnlyOutputs } from '../onnx/passes/outputs';
 import { centerSeparationIndex, filterSeparation, separationIndex } from '../separation';
 import type { AnalyzedLayer } from './api';
+import { filterPlanner, type FilterPlan } from './filterPlan';
 import { namingNonFinite } from './nonFinite';
 import { labelsOf, withSession, type Runtime, type Samples } from './network';
 import type { Classifier } from './open';
@@ -29,12 +32,15 @@ export async function profileCutPoints(
   runtime: Runtime,
   withFilters: boolean,
 ): Promise<{ layers: Indices[]; device: string }> {
-  return measureCutPoints(classifier, samples, runtime, (cutPoint) => measure(cutPoint, runtime, withFilters));
+  const plan = withFilters ? filterPlanner(classifier) : undefined;
+  return measureCutPoints(classifier, samples, runtime, (cutPoint) => measure(cutPoint, runtime, plan?.(cutPoint)));
 }
 
 /**
  * Measures every cut point, the input first, and gives what was found in topological order. Activations are taken in as
  * many passes as the memory budget asks for.
+ *
+ * Errors: as collectActivations; ERR_OUT_OF_MEMORY also where the samples themselves exceed the budget.
  */
 export async function measureCutPoints<Found>(
   classifier: Classifier,
@@ -53,9 +59,15 @@ export async function measureCutPoints<Found>(
   };
   const report = (fraction: number): void => runtime.onProgress?.({ stage: 'profile', fraction });
 
-  const features = await samples.dataset.load(samples.indices, runtime.signal);
-  const dims = [input.channels, input.height, input.width];
-  await add({ name: input.name, isInput: true, features, dims, labels });
+  // In a function of its own, so that the pixels do not stay in memory behind it.
+  const addInput = async (): Promise<void> => {
+    const size = { name: input.name, elementsPerSample: sampleElements(input) };
+    planPasses([size], samples.indices.length, runtime.memoryBudgetBytes);
+    const features = await samples.dataset.load(samples.indices, runtime.signal);
+    const [, ...dims] = inputDims(input, 1);
+    await add({ name: input.name, isInput: true, features, dims, labels });
+  };
+  await addInput();
 
   return withSession(keepOnlyOutputs(model, taps, shapes), runtime, async (session) => {
     const passes = collectActivations({
@@ -78,21 +90,15 @@ export async function measureCutPoints<Found>(
   });
 }
 
-/** Filters of a cut point whose single indices are worth having: 0 for the input, and where there is but one. */
-export function filtersOf({ isInput, dims }: CutPoint): number {
-  const filters = dims[0] ?? 1;
-  return isInput || filters < 2 ? 0 : filters;
-}
-
-async function measure(cutPoint: CutPoint, runtime: Runtime, withFilters: boolean): Promise<Indices> {
+async function measure(cutPoint: CutPoint, runtime: Runtime, plan: FilterPlan = { count: 0 }): Promise<Indices> {
   const { name, features, labels } = cutPoint;
   const rows = labels.length;
   const shape = { rows, dims: features.length / rows, threads: runtime.threads, signal: runtime.signal };
   const separation = await separationIndex(features, labels, shape);
   const center = await centerSeparationIndex(features, labels, shape);
   const indices = { name, si: separation.si, csi: center.csi, perClass: [...separation.perClass] };
-  const filters = withFilters ? filtersOf(cutPoint) : 0;
-  if (filters === 0) return indices;
+  const { count: filters, skipped: filtersSkipped } = plan;
+  if (filters === 0) return filtersSkipped === undefined ? indices : { ...indices, filtersSkipped };
   const each = { ...shape, filters, dims: shape.dims / filters };
   const si = await filterSeparation(features, labels, each);
   const csi = await filterSeparation(features, labels, { ...each, index: 'center' });

@@ -53,6 +53,10 @@ export const ANALYZED: AnalyzeResult = {
       effective: false,
       filters: { si: [0.1, 0.4, 0.2], csi: [0.1, 0.1, 0.1] },
     },
+    ...(['turned1', 'turned2'] as const).map((name) => ({
+      ...{ name, si: 0.5, csi: 0.75, perClass: [0.9, 0.1], effective: false },
+      filtersSkipped: 'its channels lie along axis 3, not 1',
+    })),
   ],
 };
 

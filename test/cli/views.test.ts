@@ -47,8 +47,9 @@ test('analyze: both indices as numbers and bars, idle layers, the hardest class'
   expect(text).toContain('2,000 samples of 2 classes, on cpu');
   expect(text).toContain('0.500  ██████████░░░░░░░░░░  0.750  ███████████████░░░░░  no');
   expect(text).toMatch(/no +3 +0\.400 +0\.200\n/);
-  expect(text).toContain('1 of 2 cut points raise neither SI nor CSI.');
+  expect(text).toContain('3 of 4 cut points raise neither SI nor CSI.');
   expect(text).toContain('Hardest class at the end: dog (SI 0.100)');
+  expect(text).toContain('\nNo single filters of turned1 and 1 more: its channels lie along axis 3, not 1\n');
 });
 
 test('evaluate: one model', () => {

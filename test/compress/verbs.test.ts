@@ -1,4 +1,6 @@
 import { analyze } from '../../src/compress/analyze';
+import { mergeAnalyses } from '../../src/compress/analyzeMerge';
+import { analyzeShard } from '../../src/compress/analyzeShard';
 import { compareModels, evaluate } from '../../src/compress/evaluate';
 import { inspect } from '../../src/compress/inspect';
 import { analyzeChannels } from '../../src/onnx/channels/analyze';
@@ -6,10 +8,11 @@ import type { Model } from '../../src/onnx/ir';
 import { cutChannels } from '../../src/onnx/passes/cutChannels';
 import { toModelBytes } from '../../src/onnx/save';
 import { inferShapes } from '../../src/onnx/shapes';
+import { ModelBuilder } from '../support/modelBuilder';
 import { runModel } from '../support/runtime';
 import { accuracyOf } from './support/checks';
 import { channelsLast, toyNetwork } from './support/networks';
-import { CLASSES, SAMPLE_DIMS } from './support/toyData';
+import { CLASSES, SAMPLE_DIMS, toyImages, writeNpz } from './support/toyData';
 import { toyWorld, type ToyWorld } from './support/world';
 
 jest.setTimeout(60_000);
@@ -111,11 +114,42 @@ describe('analyze', () => {
     }
   });
 
+  test('says why a cut point has no single filters', async () => {
+    const options = { ...RUN, data: world.validation, samples: 40, filters: true };
+    const { layers } = await analyze(toModelBytes(turnedNetwork()), options);
+    const found = layers.map(({ filters, filtersSkipped }) => filtersSkipped ?? filters?.si.length ?? 'the input');
+    expect(found).toEqual([
+      'the input',
+      'which axis holds its channels is not known',
+      6,
+      'its channels lie along axis 3, not 1',
+      6,
+      'its channels have several positions each along axis 1',
+      CLASSES,
+    ]);
+    const plain = await analyze(toModelBytes(turnedNetwork()), { ...options, filters: false });
+    expect(plain.layers.filter(({ filtersSkipped }) => filtersSkipped !== undefined)).toEqual([]);
+    const parts = [];
+    for (const index of [1, 2])
+      parts.push(await analyzeShard(toModelBytes(turnedNetwork()), { ...options, shard: { index, count: 2 } }));
+    expect((await mergeAnalyses(parts)).layers).toEqual(layers);
+  });
+
   test('gives the same however little memory it may use', async () => {
     const options = { ...RUN, data: world.validation, samples: 60 };
     const whole = await analyze(toModelBytes(residual), options);
     const thrifty = await analyze(toModelBytes(residual), { ...options, memoryBudgetBytes: 60 * 4 * 16 * 64 });
     expect(thrifty).toEqual(whole);
+    // Enough for every tensor but the input, which is the largest.
+    const data = await writeNpz(world.at('large.npz'), toyImages(60, 7));
+    const pixels = 4 * 60 * SAMPLE_DIMS.reduce((left, right) => left * right, 1);
+    const narrow = toModelBytes(narrowNetwork());
+    await expect(analyze(narrow, { ...RUN, data, memoryBudgetBytes: pixels - 1 })).rejects.toMatchObject({
+      code: 'ERR_OUT_OF_MEMORY',
+      message: expect.stringContaining('tensor "input"') as string,
+      remedy: expect.stringMatching(/^Use at most 59 samples/) as string,
+    });
+    await expect(analyze(narrow, { ...RUN, data, memoryBudgetBytes: pixels })).resolves.toMatchObject({ samples: 60 });
     const tooLittle = analyze(toModelBytes(residual), { ...options, memoryBudgetBytes: 1000 });
     await expect(tooLittle).rejects.toMatchObject({ code: 'ERR_OUT_OF_MEMORY' });
   });
@@ -167,6 +201,27 @@ describe('evaluate', () => {
     expect(pair.models[1].loss).toBeCloseTo(pair.models[0].loss, 6);
   });
 });
+
+/** Its activations are smaller than its input. */
+function narrowNetwork(): Model {
+  const b = new ModelBuilder();
+  const conv = b.conv(b.input('input', ['N', ...SAMPLE_DIMS]), 3, 2, 3);
+  const pooled = b.node('Flatten', [b.node('GlobalAveragePool', [conv])]);
+  b.output(b.gemm(pooled, 2, CLASSES), ['N', CLASSES]);
+  return b.build();
+}
+
+/** Its channels were made by no layer, then lie along axis 1, along axis 3, and several times along axis 1. */
+function turnedNetwork(): Model {
+  const b = new ModelBuilder();
+  const mirrored = b.node('Transpose', [b.input('input', ['N', ...SAMPLE_DIMS])], { perm: [0, 1, 3, 2] });
+  const conv = b.node('Relu', [b.conv(mirrored, 3, 6, 3)]);
+  const turned = b.node('Transpose', [conv], { perm: [0, 2, 3, 1] });
+  const back = b.node('MaxPool', [b.node('Transpose', [turned], { perm: [0, 3, 1, 2] })], { kernel_shape: [2, 2] });
+  const rows = b.node('Relu', [b.node('Flatten', [back])]);
+  b.output(b.gemm(rows, 6 * 25, CLASSES), ['N', CLASSES]);
+  return b.build();
+}
 
 async function valuesOf(model: Model, name: string, data: Float32Array, count: number): Promise<Float32Array> {
   const outputs = [{ name, dataType: 'float32' as const, shape: undefined }];

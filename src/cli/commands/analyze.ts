@@ -192,6 +192,7 @@ export function renderAnalysis(result: AnalyzeResult, style: Style): string {
       ]),
       style,
     ),
+    ...skippedFilters(result),
     heading('Summary', style),
     idle.length === 0
       ? 'Every layer raises SI or CSI.\n'
@@ -204,6 +205,16 @@ function hardestClass({ layers, classNames }: AnalyzeResult): string | undefined
   const scores = (layers[layers.length - 1]?.perClass ?? []).map((score, id) => ({ score, id }));
   const lowest = scores.filter(({ score }) => Number.isFinite(score)).sort((a, b) => a.score - b.score)[0];
   return lowest === undefined ? undefined : `${classNames[lowest.id] ?? lowest.id} (SI ${formatIndex(lowest.score)})`;
+}
+
+/** A line for each reason why there are no single filters. */
+function skippedFilters({ layers }: AnalyzeResult): readonly string[] {
+  const reasons = new Set(layers.flatMap(({ filtersSkipped }) => filtersSkipped ?? []));
+  return [...reasons].map((reason) => {
+    const [first, ...others] = layers.filter(({ filtersSkipped }) => filtersSkipped === reason);
+    const more = others.length === 0 ? '' : ` and ${others.length} more`;
+    return `${printable(`No single filters of ${shorten(first!.name, 44)}${more}: ${reason}`)}\n`;
+  });
 }
 
 /** How many filters, and the highest and the median SI of one alone. */
