@@ -70,7 +70,13 @@ const NETWORKS: readonly Network[] = [
     proved: 2,
   },
   { name: 'squeezenet1_1', norm: 'folded', size: 64, layers: { branch: 16, module: 4, tail: 20 } },
-  { name: 'shufflenet_v2_x1_0', norm: 'folded', size: 64, layers: { module: 13, sequential: 46, tail: 34 }, proved: 3 },
+  {
+    name: 'shufflenet_v2_x1_0',
+    norm: 'folded',
+    size: 64,
+    layers: { branch: 32, module: 13, sequential: 46, tail: 34 },
+    proved: 3,
+  },
 ];
 
 const MODELS = resolve(__dirname, '../../../../shared/models');
