@@ -2,17 +2,24 @@
 /**
  * Compares the criteria at the same widths: every group keeps the same share of its channels, whatever the criterion,
  * and all get the same recovery. `random` is the mean of three seeds. Prints a Markdown table and keeps every finished
- * run in a JSON file, so that an interrupted comparison goes on where it stopped.
+ * run in a JSON file, so that an interrupted comparison goes on where it stopped. A kept run is used again only where
+ * everything that decides its result is the same: the build, the model, the data and all settings but --threads. Of a
+ * folder of images, path and time of change have to be the same; of a JSON description, only the description.
  *
  *   node scripts/compare-criteria.mjs [--model M] [--data D] [--validation D2] [--flops 0.75,0.5] [--samples 2000]
  *                                     [--criteria a,b] [--threads 2] [--out FILE]
  */
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { answers, beforeOf, checkWidths, rowOf } from './compareCriteriaRuns.cjs';
+import { builtAddon } from './native/build.mjs';
 
-const { compress } = createRequire(import.meta.url)('../dist/index.cjs');
+const require = createRequire(import.meta.url);
+const { compress } = require('../dist/index.cjs');
 
 const { values: flags } = parseArgs({
   options: {
@@ -34,17 +41,42 @@ const finished = existsSync(flags.out) ? JSON.parse(readFileSync(flags.out, 'utf
 const fractions = flags.flops.split(',').map(Number);
 const criteria = flags.criteria.split(',');
 
+/** What is the same for all runs of this call and decides their results. */
+const COMMON = {
+  build: [inDist('index.cjs'), inDist('session-worker.cjs'), builtAddon].map(contentOf).join(),
+  runtime: require('onnxruntime-node/package.json').version,
+  model: contentOf(flags.model),
+  data: contentOf(flags.data),
+  validation: contentOf(flags.validation),
+  samples: Number(flags.samples),
+  allocation: 'uniform',
+  // The same widths for all: nothing is rounded, no criterion's curve decides.
+  multiple: 1,
+};
+
+function inDist(name) {
+  return fileURLToPath(new URL(`../dist/${name}`, import.meta.url));
+}
+
+/** The contents of a file, as their hash; a folder's place and time of change. */
+function contentOf(file) {
+  const path = realpathSync(file);
+  const stat = statSync(path);
+  if (stat.isDirectory()) return `${path} of ${stat.mtime.toISOString()}`;
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
+}
+
 function save(runs) {
   writeFileSync(`${flags.out}.tmp`, JSON.stringify(runs, undefined, 1));
   renameSync(`${flags.out}.tmp`, flags.out);
 }
 
-async function run(task) {
-  const same = (entry) => Object.entries(task).every(([name, value]) => entry.task[name] === value);
-  const known = finished.find(same);
+async function run(own) {
+  const task = { ...COMMON, ...own };
+  const known = finished.find((entry) => answers(task, entry));
   if (known !== undefined) return known;
   const started = performance.now();
-  const { before, after, groups } = await compress(task.model, {
+  const { before, after, groups } = await compress(flags.model, {
     data: flags.data,
     validation: flags.validation,
     samples: task.samples,
@@ -52,9 +84,8 @@ async function run(task) {
     criterion: task.criterion,
     recover: task.recover,
     seed: task.seed,
-    allocation: 'uniform',
-    // The same widths for all: nothing is rounded, no criterion's curve decides.
-    multiple: 1,
+    allocation: task.allocation,
+    multiple: task.multiple,
     threads: Number(flags.threads),
   });
   const entry = {
@@ -74,31 +105,28 @@ async function run(task) {
 
 const rows = [];
 for (const flops of fractions) {
-  const widths = new Set();
+  const runs = [];
   for (const criterion of criteria) {
-    const cells = [];
+    const runsByRecovery = [];
     for (const recover of RECOVERIES) {
-      const seeds = criterion === 'random' ? RANDOM_SEEDS : [0];
-      const runs = [];
-      for (const seed of seeds) {
-        runs.push(await run({ model: flags.model, samples: Number(flags.samples), flops, criterion, recover, seed }));
-      }
-      for (const { kept } of runs) widths.add(kept.join());
-      cells.push(runs.reduce((sum, { after }) => sum + after.top1, 0) / runs.length);
+      const ofSeeds = [];
+      for (const seed of criterion === 'random' ? RANDOM_SEEDS : [0])
+        ofSeeds.push(await run({ flops, criterion, recover, seed }));
+      runsByRecovery.push(ofSeeds);
     }
-    const [{ before, after }] = finished.filter(({ task }) => task.flops === flops && task.criterion === criterion);
-    rows.push([flops, criterion, after.macs / before.macs, ...cells]);
+    runs.push(...runsByRecovery.flat());
+    rows.push({ flops, criterion, ...rowOf(runsByRecovery) });
   }
-  if (widths.size !== 1)
-    throw new Error(`Expected the same widths for all criteria but received ${widths.size} different ones`);
+  checkWidths(runs);
 }
 
-const [first] = finished;
+const before = beforeOf(rows);
 console.log(
-  `Top-1 before: ${first.before.top1.toFixed(4)}; ${flags.samples} calibration samples; ${cpus()[0].model.trim()}\n`,
+  `Top-1 before: ${before.top1.toFixed(4)}; ${flags.samples} calibration samples; ${cpus()[0].model.trim()}\n`,
 );
 console.log('| MACs allowed | criterion | MACs left | weights as they were | re-fitted |');
 console.log('| ---: | --- | ---: | ---: | ---: |');
-for (const [flops, criterion, left, none, refit] of rows) {
-  console.log(`| ${flops} | ${criterion} | ${left.toFixed(3)} | ${none.toFixed(3)} | ${refit.toFixed(3)} |`);
+for (const { flops, criterion, macsLeft, top1 } of rows) {
+  const cells = [macsLeft, ...top1].map((value) => value.toFixed(3));
+  console.log(`| ${flops} | ${criterion} | ${cells.join(' | ')} |`);
 }
