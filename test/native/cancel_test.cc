@@ -162,6 +162,29 @@ void test_verb(const Verb& verb, sieve_backend backend) {
 #endif
 }
 
+// All of a stream's calls, up to the first that does not succeed.
+sieve_status run_stream(const Data& data, int32_t index_kind, const sieve_run_options* options) {
+  sieve_column_stream_request request{};
+  request.rows = data.rows;
+  request.labels = data.labels.data();
+  request.class_count = data.classes;
+  request.index_kind = index_kind;
+  request.order = 2;
+  sieve_column_stream* stream = nullptr;
+  sieve_status status = sieve_column_stream_create(&request, options, &stream, nullptr);
+  int32_t needs_another = 1;
+  while (status == SIEVE_STATUS_OK && needs_another != 0) {
+    for (int block = 0; block < 2 && status == SIEVE_STATUS_OK; ++block) {
+      status = sieve_column_stream_add(stream, data.matrix(), options, nullptr);
+    }
+    if (status == SIEVE_STATUS_OK) {
+      status = sieve_column_stream_end_pass(stream, options, &needs_another, nullptr);
+    }
+  }
+  sieve_column_stream_destroy(stream);
+  return status;
+}
+
 }  // namespace
 
 int main() {
@@ -203,6 +226,7 @@ int main() {
                                          values.data(), nullptr);
        }}};
   for (const int32_t kind : {SIEVE_INDEX_SEPARATION, SIEVE_INDEX_CENTER}) {
+    verbs.push_back({"stream", [&, kind](Options o) { return run_stream(data, kind, o); }});
     verbs.push_back({"filters", [&, kind](Options o) {
                        return sieve_filter_separation(&request, filters, kind, o, values.data(), nullptr);
                      }});
