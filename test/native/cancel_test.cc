@@ -49,6 +49,15 @@ void* operator new(size_t size) { return allocate(size, 1); }
 void* operator new(size_t size, std::align_val_t alignment) {
   return allocate(size, static_cast<size_t>(alignment));
 }
+// A sanitizer has its own for each of them that is not replaced.
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  try {
+    return allocate(size, 1);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+void operator delete(void* memory, const std::nothrow_t&) noexcept { release(memory); }
 void operator delete(void* memory) noexcept { release(memory); }
 void operator delete(void* memory, size_t) noexcept { release(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { release(memory); }
@@ -58,7 +67,7 @@ namespace {
 
 using test::Data;
 
-constexpr int kRepeats = 50;
+const int kRepeats = test::is_trimmed() ? 15 : 50;
 
 #if defined(__linux__)
 int thread_count() {
@@ -193,7 +202,7 @@ int main() {
 #elif defined(SIEVE_TEST_SANITIZED)
   std::printf("not tested: resident memory (sanitizers keep what is freed)\n");
 #endif
-  const size_t rows = test::size_unless_trimmed(600, 300), columns = 96, filters = 8;
+  const size_t rows = test::size_unless_trimmed(600, 200), columns = 96, filters = 8;
   const Data data = test::make_data("normal", rows, columns, 1);
   const Data other = test::make_data("normal", rows, columns, 2);
   const sieve_separation_request request = data.request(2);
