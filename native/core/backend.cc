@@ -75,7 +75,6 @@ bool backend_available(sieve_backend backend) {
     case SIEVE_BACKEND_AMX_FP16:
       return cpu_features().amx_fp16 && tile_kernels(backend) != nullptr &&
              rounded_kernels(backend) != nullptr;
-      return false;
     case SIEVE_BACKEND_NEON:  // every CPU that an arm64 build runs on has it
       return tile_kernels(backend) != nullptr;
   }
