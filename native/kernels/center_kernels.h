@@ -1,7 +1,7 @@
 // The inner loops of the centre index, one table per instruction set: class sums and distances in float64 as
 // the definition has them, and fast float32 products that decide all but close cases.
 //
-// Numerics (proof of the bound that core/center_margins.h turns into numbers)
+// Numerics (proof of the bound that core/center_products.h turns into numbers)
 //   Let u = 2^-24, b a float32 vector (the shift), z = x - b and v_c = mu_c - b in real arithmetic, and
 //   w_c = fl(v_c) in float32. Distances to two centres differ by what e_c = |v_c|^2 - 2 z.v_c differs, since
 //   |x - mu_c|^2 = |z|^2 + e_c: the norm of x cancels and is needed for the bound alone.
