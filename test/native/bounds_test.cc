@@ -114,6 +114,21 @@ Data tiny_beside(double size, size_t rows, size_t columns, uint64_t seed) {
   });
 }
 
+// Row 0 is 0, the others the same values in another order each: all are equally far from row 0 but for the
+// last bits of the definition's sum, which adds up in the order of the columns.
+Data permuted(size_t rows, size_t columns, uint64_t seed) {
+  Random random(seed);
+  Data data(rows, columns, 3);
+  std::vector<float> values(columns);
+  for (float& value : values) value = static_cast<float>(random.normal());
+  for (size_t i = 0; i < rows; ++i) {
+    data.labels[i] = static_cast<int32_t>(random.below(3));
+    for (size_t k = columns; k > 1; --k) std::swap(values[k - 1], values[random.below(k)]);
+    for (size_t k = 0; k < columns; ++k) data.at(i, k) = i == 0 ? 0.0f : values[k];
+  }
+  return data;
+}
+
 void test_data(const Data& data, const std::string& name) {
   const size_t largest = 4;
   const auto truth = test::neighbours_naively(data, data, largest, test::all_columns(data.columns));
@@ -140,13 +155,14 @@ int main() {
       test_data(swallowed(part, 40, columns, columns), "swallowed, part " + std::to_string(part));
     }
   }
-  for (const double a : {0.984375, 1.3984375}) {  // squares just below 1 and 2
+  for (const double a : {0.984375, 1.3984375, 2.765625}) {  // squares just below 1, 2 and 8
     for (const size_t block : {192, 512}) {
       for (const size_t columns : {block - 2, block + 1, 2 * block + 1, 5 * block + 1}) {
         test_data(opposed(a * 0x1p-12, block, columns), "opposed, blocks of " + std::to_string(block));
       }
     }
   }
+  for (uint64_t seed = 1; seed <= 12; ++seed) test_data(permuted(30, 40, seed), "permuted");
   for (const double step : {0.0, 1e-8, 1e-7, 1e-5, 1e-4, 1e-3}) {
     test_data(crowd(step, 150, 75, 7), "crowd, step " + std::to_string(step));
   }
