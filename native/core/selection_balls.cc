@@ -225,7 +225,7 @@ void Ball::shrink(size_t count) {
 }
 
 size_t ball_members(const Points& points, size_t order) {
-  const size_t bytes = (size_t{24} << 20) + points.size() * points.columns * sizeof(float) / 6;
+  const size_t bytes = (size_t{24} << 20) + points.size() * points.columns * sizeof(float) / 10;
   const size_t room = bytes / (points.size() * sizeof(BallMember)) * 4 / 5;
   const size_t fewest = std::min(points.size() - 1, 2 * order + 6);
   if (room < fewest) return 0;
