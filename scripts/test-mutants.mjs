@@ -2,7 +2,7 @@
 // emulated, so that all backends of x64 run) and shows which test notices. A mutant that survives fails the script, as
 // does one whose text is no longer there. Minutes; not part of `npm run test:full`. Names as arguments run these only.
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { root } from './native/stamp.mjs';
@@ -46,7 +46,12 @@ const MUTANTS = [
   ],
   ['last dropped label counts', LISTS, 'summary.dropped_label == label ? label', 'true ? label'],
   ['last dropped bound counts', LISTS, 'std::min(summary.dropped_lower, lower)', 'lower'],
-  ['threshold from one fewer', LISTS, 'list[order_ - 1].upper', 'list[0].upper'],
+  [
+    'threshold from the nearest',
+    LISTS,
+    'std::min(threshold(query), list[order_ - 1].upper)',
+    'std::min(threshold(query), list[0].upper)',
+  ],
   ['one copy too few', SEARCH, 'if (rank >= problem.order) left_out', 'if (rank + 1 >= problem.order) left_out'],
   ['oversized out of reach', SEARCH, '!(gap * gap * (1.0 - 1e-5) > threshold)', 'false'],
   [
@@ -67,6 +72,7 @@ function compile() {
 }
 
 function copySources() {
+  rmSync(folder, { recursive: true, force: true }); // objects of an earlier mutant would look up to date
   for (const name of ['CMakeLists.txt', 'LICENSE', 'native', 'test/native']) {
     mkdirSync(path.dirname(path.join(sources, name)), { recursive: true });
     cpSync(path.join(root, name), path.join(sources, name), { recursive: true, preserveTimestamps: true });
