@@ -46,12 +46,7 @@ const MUTANTS = [
   ],
   ['last dropped label counts', LISTS, 'summary.dropped_label == label ? label', 'true ? label'],
   ['last dropped bound counts', LISTS, 'std::min(summary.dropped_lower, lower)', 'lower'],
-  [
-    'threshold from the nearest',
-    LISTS,
-    'std::min(threshold(query), list[order_ - 1].upper)',
-    'std::min(threshold(query), list[0].upper)',
-  ],
+  ['threshold from the nearest', LISTS, 'list[shape_.order - 1].upper', 'list[0].upper'],
   ['one copy too few', SEARCH, 'if (rank >= problem.order) left_out', 'if (rank + 1 >= problem.order) left_out'],
   ['oversized out of reach', SEARCH, '!(gap * gap * (1.0 - 1e-5) > threshold)', 'false'],
   [
