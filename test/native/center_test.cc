@@ -300,8 +300,7 @@ int main() {
       test_bound(data, kind + size_of(data));
     }
     for (int32_t threads = 1; threads <= 5; ++threads) {
-      test_centers(test::make_data(kind, 90, 600, 6), kind + " threads " + std::to_string(threads),
-                   threads);
+      test_centers(test::make_data(kind, 90, 600, 6), kind + " threads " + std::to_string(threads), threads);
     }
   }
   for (const double relative : {0.0, 1e-9, 1e-7, 1e-4}) {
