@@ -226,20 +226,22 @@ test::Data with_filters(test::Data data, size_t filters, const std::string& how,
 }
 
 void test_greedy_selections() {
+  const size_t many = test::size_unless_trimmed(240, 70), some = test::size_unless_trimmed(150, 60);
+  const size_t alike = test::size_unless_trimmed(180, 60), tall = test::size_unless_trimmed(1100, 300);
   for (const std::string& kind : test::data_kinds()) {
-    test_greedy(test::make_data(kind, 240, 7 * 4, 21), 7, 1, SIEVE_SEPARATION_HARD, kind);
-    test_greedy(test::make_data(kind, 150, 5 * 3, 22), 5, 3, SIEVE_SEPARATION_SOFT, kind);
+    test_greedy(test::make_data(kind, many, 7 * 4, 21), 7, 1, SIEVE_SEPARATION_HARD, kind);
+    test_greedy(test::make_data(kind, some, 5 * 3, 22), 5, 3, SIEVE_SEPARATION_SOFT, kind);
     test_greedy(test::make_data(kind, 97, 6 * 17, 23), 6, 2, SIEVE_SEPARATION_ANTI, kind);
   }
   for (const char* how : {"identical", "permuted", "pairs", "dead", "sparse", "scaled"}) {
     for (const char* kind : {"normal", "integers", "binary", "copies", "near-ties", "far-clusters"}) {
-      const test::Data data = with_filters(test::make_data(kind, 180, 8 * 5, 24), 8, how, 25);
+      const test::Data data = with_filters(test::make_data(kind, alike, 8 * 5, 24), 8, how, 25);
       test_greedy(data, 8, 1, SIEVE_SEPARATION_HARD, std::string(kind) + " " + how);
       test_greedy(data, 8, 4, SIEVE_SEPARATION_HARD, std::string(kind) + " " + how, 3);
     }
   }
   for (const char* kind : {"normal", "clustered", "half-zero", "integers"}) {
-    test_greedy(test::make_data(kind, 1100, 6 * 8, 26), 6, 1, SIEVE_SEPARATION_HARD, kind);
+    test_greedy(test::make_data(kind, tall, 6 * 8, 26), 6, 1, SIEVE_SEPARATION_HARD, kind);
   }
   test::Data holes = test::make_data("normal", 160, 6 * 3, 27);
   for (size_t row = 5; row < holes.rows; row += 31) {
@@ -253,7 +255,8 @@ void test_greedy_selections() {
   test::Random random(29);
   const std::vector<std::string>& kinds = test::data_kinds();
   const char* ways[] = {"as it is", "identical", "permuted", "pairs", "dead", "sparse", "scaled"};
-  for (uint64_t problem = 0; problem < 400; ++problem) {
+  const uint64_t problems = test::size_unless_trimmed(400, 60);
+  for (uint64_t problem = 0; problem < problems; ++problem) {
     const size_t rows = 2 + random.below(120), filters = 1 + random.below(9), dims = 1 + random.below(6);
     const auto order = static_cast<int32_t>(1 + random.below(std::min<size_t>(4, rows - 1)));
     const std::string& kind = kinds[random.below(kinds.size())];
