@@ -69,15 +69,25 @@ std::vector<uint32_t> hash_weights(size_t columns) {
   return weights;
 }
 
-void PartPacker::pack(const uint32_t (&members)[kRoundedPanel], const RoundedLayout::Part& part,
-                      uint32_t* panel, RoundedSums* sums) {
+PanelMembers panel_members(const std::vector<uint32_t>& members, size_t panel) {
+  PanelMembers of;
+  for (size_t i = 0; i < kRoundedPanel; ++i) {
+    const size_t slot = panel * kRoundedPanel + i;
+    of.points[i] = slot < members.size() ? members[slot] : kNoMember;
+  }
+  return of;
+}
+
+void PartPacker::pack(const PanelMembers& members, const RoundedLayout::Part& part, uint32_t* panel,
+                      RoundedSums* sums) {
   const bool decodes = points_.decode != nullptr;
   if (decodes) decoded_.resize(kRoundedPanel * 2 * kRoundedBlockPairs);
   const float* rows[kRoundedPanel];
   for (size_t i = 0; i < kRoundedPanel; ++i) {
     float* scratch = decodes ? decoded_.data() + i * 2 * kRoundedBlockPairs : nullptr;
-    rows[i] =
-        members[i] == kNoMember ? nullptr : points_.values(members[i], part.column, part.depth, scratch);
+    rows[i] = members.points[i] == kNoMember
+                  ? nullptr
+                  : points_.values(members.points[i], part.column, part.depth, scratch);
   }
   packing_.kernels->pack(rows, part.depth, packing_.conditioning->scale,
                          packing_.conditioning->center.data() + part.column,
@@ -92,11 +102,7 @@ RoundedCopy::RoundedCopy(const RoundedPacking& packing, const RoundedLayout& lay
   parallel_ranges(run, panel_count_, 4, [&](size_t begin, size_t end, int) {
     PartPacker packer(packing, points);
     for (size_t panel = begin; panel < end; ++panel) {
-      uint32_t group[kRoundedPanel];
-      for (size_t i = 0; i < kRoundedPanel; ++i) {
-        const size_t slot = panel * kRoundedPanel + i;
-        group[i] = slot < members.size() ? members[slot] : kNoMember;
-      }
+      const PanelMembers group = panel_members(members, panel);
       RoundedSums group_sums[kRoundedPanel] = {};
       for (const RoundedLayout::Block& block : layout.blocks()) {
         uint32_t* packed =

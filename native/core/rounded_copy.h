@@ -64,11 +64,16 @@ std::vector<uint32_t> hash_weights(size_t columns);
 
 // Packs one part of 16 points (kNoMember: zeros) into panel (may be NULL), adding to sums [16].
 constexpr uint32_t kNoMember = 0xffffffffu;
+// The members of a panel, kNoMember beyond the last.
+struct PanelMembers {
+  uint32_t points[kRoundedPanel];
+};
+PanelMembers panel_members(const std::vector<uint32_t>& members, size_t panel);
+
 class PartPacker {
  public:
   PartPacker(const RoundedPacking& packing, const Points& points) : packing_(packing), points_(points) {}
-  void pack(const uint32_t (&members)[kRoundedPanel], const RoundedLayout::Part& part, uint32_t* panel,
-            RoundedSums* sums);
+  void pack(const PanelMembers& members, const RoundedLayout::Part& part, uint32_t* panel, RoundedSums* sums);
 
  private:
   RoundedPacking packing_;

@@ -94,11 +94,7 @@ PointSums RoundedSearch::sums_of(const Points& points, const Columns& columns, c
   parallel_ranges(run, sums.size() / kRoundedPanel, 8, [&](size_t begin, size_t end, int) {
     PartPacker packer(packing_, points);
     for (size_t panel = begin; panel < end; ++panel) {
-      uint32_t group[kRoundedPanel];
-      for (size_t i = 0; i < kRoundedPanel; ++i) {
-        const size_t slot = panel * kRoundedPanel + i;
-        group[i] = slot < members.size() ? members[slot] : kNoMember;
-      }
+      const PanelMembers group = panel_members(members, panel);
       for (const RoundedLayout::BlockRuns& block : runs) {
         for (const RoundedLayout::Part& part : layout_.blocks()[block.block].parts) {
           if (touches(block.runs, part))

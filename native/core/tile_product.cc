@@ -90,11 +90,7 @@ RoundedPanels RoundedProduct::left_panels(const TileRows& left, const RoundedLay
   const RoundedLayout::Block& block = sides_.layout->blocks()[runs.block];
   PartPacker packer(sides_.packing, *left.points);
   for (size_t panel = 0; panel < count; ++panel) {
-    uint32_t members[kRoundedPanel];
-    for (size_t i = 0; i < kRoundedPanel; ++i) {
-      const size_t row = panel * kRoundedPanel + i;
-      members[i] = row < left.size() ? left.members[row] : kNoMember;
-    }
+    const PanelMembers members = panel_members(left.members, panel);
     for (const RoundedLayout::Part& part : block.parts) {
       if (!touches(runs.runs, part)) continue;
       RoundedSums sums[kRoundedPanel] = {};

@@ -4,23 +4,17 @@
 #if (defined(__AMX_TILE__) || defined(SIEVE_EMULATE_AMX)) && defined(__AVX512F__) && \
     defined(__AVX512BW__) && defined(__AVX512DQ__) && !defined(_MSC_VER)
 
-// GCC 12 takes the undefined source operand of its own unmasked AVX-512 intrinsics for a use (GCC bug
-// 105593).
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
-
-#include <immintrin.h>
-
 #include <cfloat>
 #include <cmath>
 #include <cstring>
+
+#include "kernels/avx512_intrinsics.h"
 
 namespace sieve {
 namespace {
 
 #include "kernels/amx_tiles.h"
+#include "kernels/avx512_transpose.h"
 #include "kernels/bfloat16_format.h"
 #include "kernels/rounded_pack_body.h"
 

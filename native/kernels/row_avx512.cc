@@ -2,14 +2,7 @@
 
 #if defined(__AVX512F__)
 
-// GCC 12 takes the undefined source operand of its own unmasked AVX-512 intrinsics for a use (GCC bug
-// 105593).
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
-
-#include <immintrin.h>
+#include "kernels/avx512_intrinsics.h"
 
 namespace sieve {
 namespace {

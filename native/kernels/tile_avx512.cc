@@ -4,20 +4,15 @@
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 
-// GCC 12 takes the undefined source operand of its own unmasked AVX-512 intrinsics for a use (GCC bug
-// 105593).
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
-
-#include <immintrin.h>
+#include "kernels/avx512_intrinsics.h"
 #if defined(_MSC_VER)
 #include <intrin.h>
 #endif
 
 namespace sieve {
 namespace {
+
+#include "kernels/avx512_transpose.h"
 
 struct Lanes {
   using Register = __m512;
@@ -50,33 +45,7 @@ struct Lanes {
   }
   static uint64_t less_or_equal(Register a, Register b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
 
-  static void transpose(Register (&rows)[16]) {
-    Register t[16];
-    // 4x4 blocks inside each 128-bit quarter: t[4g + c] holds column c of every quarter of rows 4g .. 4g+3.
-#pragma GCC unroll 4
-    for (int g = 0; g < 16; g += 4) {
-      const Register low01 = _mm512_unpacklo_ps(rows[g], rows[g + 1]);
-      const Register high01 = _mm512_unpackhi_ps(rows[g], rows[g + 1]);
-      const Register low23 = _mm512_unpacklo_ps(rows[g + 2], rows[g + 3]);
-      const Register high23 = _mm512_unpackhi_ps(rows[g + 2], rows[g + 3]);
-      t[g] = _mm512_shuffle_ps(low01, low23, 0x44);
-      t[g + 1] = _mm512_shuffle_ps(low01, low23, 0xEE);
-      t[g + 2] = _mm512_shuffle_ps(high01, high23, 0x44);
-      t[g + 3] = _mm512_shuffle_ps(high01, high23, 0xEE);
-    }
-    // Then the 4x4 of quarters: column 4q + c takes quarter q of t[c], t[4 + c], t[8 + c], t[12 + c].
-#pragma GCC unroll 4
-    for (int c = 0; c < 4; ++c) {
-      const Register even01 = _mm512_shuffle_f32x4(t[c], t[4 + c], 0x88);
-      const Register odd01 = _mm512_shuffle_f32x4(t[c], t[4 + c], 0xDD);
-      const Register even23 = _mm512_shuffle_f32x4(t[8 + c], t[12 + c], 0x88);
-      const Register odd23 = _mm512_shuffle_f32x4(t[8 + c], t[12 + c], 0xDD);
-      rows[c] = _mm512_shuffle_f32x4(even01, even23, 0x88);
-      rows[8 + c] = _mm512_shuffle_f32x4(even01, even23, 0xDD);
-      rows[4 + c] = _mm512_shuffle_f32x4(odd01, odd23, 0x88);
-      rows[12 + c] = _mm512_shuffle_f32x4(odd01, odd23, 0xDD);
-    }
-  }
+  static void transpose(Register (&rows)[16]) { transpose_block(rows); }
 };
 
 constexpr size_t kRowPanel = 12;
