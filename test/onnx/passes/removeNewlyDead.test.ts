@@ -43,7 +43,12 @@ test('counts what a subgraph reads', () => {
 test('takes a useless node along that reads what goes, and the constants that only it read', () => {
   const model = new ModelBuilder();
   const input = model.input('input', [1, 4]);
-  const scaled = model.node('Neg', [model.weights([4], undefined, 'weight')], {}, { name: 'scale', outputs: ['scaled'] });
+  const scaled = model.node(
+    'Neg',
+    [model.weights([4], undefined, 'weight')],
+    {},
+    { name: 'scale', outputs: ['scaled'] },
+  );
   const halved = model.node('Mul', [scaled, model.weights([1], undefined, 'half')], {}, { name: 'useless' });
   model.node('Abs', [halved], {}, { name: 'also useless' });
   model.node('Abs', [model.weights([1], undefined, 'spare')], {}, { name: 'useless by itself' });
