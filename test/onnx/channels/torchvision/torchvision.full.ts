@@ -17,7 +17,8 @@ import { startPython, type PythonService } from './pythonService';
 
 /**
  * Every architecture, with batch normalisation kept and folded, with an open and a fixed batch, in the operator sets 13
- * and 17 (the newest that PyTorch 1.13 writes). Which of them get all checks is said in the test's name.
+ * and 17 (the newest that PyTorch 1.13 writes). Which of them get all checks is said in the test's name; which are taken, in
+ * `variantsOf`.
  */
 const CASES = ARCHITECTURES.flatMap((architecture) =>
   variantsOf(architecture).map((variant) => ({ ...architecture, ...variant, title: titleOf(architecture, variant) })),
