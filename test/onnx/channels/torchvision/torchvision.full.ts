@@ -45,10 +45,11 @@ else
       exporter = startPython(EXPORTER);
       checker = startPython(CHECKER);
     });
+    // A last export may still be under way.
     afterAll(async () => {
       await Promise.all([exporter.close(), checker.close()]);
       rmSync(folder, { recursive: true, force: true });
-    });
+    }, 120_000);
 
     /** The file of a case. The one after it is exported while this one is looked at. */
     function exported(index: number): Promise<{ readonly path: string }> {
