@@ -53,7 +53,7 @@ void test_centers(const test::Data& data, const std::string& name, int32_t threa
   for (const sieve_backend backend : test::backends()) {
     sieve_run_options options{};
     options.backend = backend;
-    options.threads = threads;
+    options.threads = test::threads(threads);
     sieve_separation_request request = data.request();
     std::vector<double> per_class(static_cast<size_t>(data.classes));
     std::vector<double> centers(static_cast<size_t>(data.classes) * data.columns);
@@ -230,7 +230,7 @@ void test_non_finite() {
     data.at(72, 1) = -std::numeric_limits<float>::infinity();
     sieve_run_options options{};
     options.backend = backend;
-    options.threads = 3;
+    options.threads = test::threads(3);
     sieve_separation_request request = data.request();
     std::vector<int32_t> nearest(data.rows);
     std::vector<double> centers(4 * data.columns);

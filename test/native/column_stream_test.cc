@@ -138,7 +138,7 @@ const Answer& answer_in_memory(const test::Data& data, const sieve_matrix& matri
 int compare(const test::Data& data, const sieve_matrix& matrix, const Wanted& wanted,
             const std::vector<size_t>& widths, sieve_backend backend, int32_t threads,
             const std::string& name) {
-  const sieve_run_options options = run_options(backend, threads);
+  const sieve_run_options options = run_options(backend, test::threads(threads));
   sieve_error error{};
   const Answer& expected = answer_in_memory(data, matrix, wanted, name);
 
@@ -341,7 +341,7 @@ void test_element_types() {
 
 void compare_centers(const test::Data& data, bool skip, const std::vector<size_t>& widths,
                      sieve_backend backend, int expected_passes, const std::string& name) {
-  const sieve_run_options options = run_options(backend, 3);
+  const sieve_run_options options = run_options(backend, test::threads(3));
   sieve_error error{};
   sieve_separation_request request = data.request();
   request.skip_non_finite = skip ? 1 : 0;

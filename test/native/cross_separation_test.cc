@@ -20,6 +20,7 @@ void test_cross(const std::string& kind, size_t query_rows, size_t reference_row
           sieve_separation_request request = queries.request(static_cast<int32_t>(order), kind_of_index);
           sieve_run_options options{};
           options.backend = backend;
+          options.threads = test::threads(0);
           std::vector<int64_t> nearest(query_rows * order);
           std::vector<double> distances(query_rows * order);
           sieve_separation_result result{};
@@ -71,6 +72,7 @@ void test_smoothness(const std::string& feature_kind, const std::string& target_
   for (const sieve_backend backend : test::backends()) {
     sieve_run_options options{};
     options.backend = backend;
+    options.threads = test::threads(0);
     double value = -1;
     sieve_error error{};
     CHECK(sieve_smoothness_index(features.matrix(), targets.matrix(), &options, &value, &error) ==

@@ -71,7 +71,7 @@ void test_separation(const Half& half, sieve_backend backend) {
   request.features = half.matrix();
   sieve_run_options options{};
   options.backend = backend;
-  options.threads = 2;
+  options.threads = test::threads(2);
   std::vector<int64_t> nearest(half.decoded.rows * 2);
   std::vector<double> distances(nearest.size());
   sieve_separation_result result{};

@@ -107,7 +107,7 @@ void test_problem(const Problem& p, const std::string& name) {
                            std::to_string(p.index_kind) + " order " + std::to_string(p.order);
     sieve_run_options options{};
     options.backend = backend;
-    options.threads = 3;
+    options.threads = test::threads(3);
     sieve_separation_request request = p.data.request(p.order, p.kind);
     sieve_error error{};
 
@@ -190,7 +190,7 @@ void test_greedy(const test::Data& data, size_t filters, int32_t order, int32_t 
   const std::string what = name + " rows " + std::to_string(data.rows) + " columns " +
                            std::to_string(data.columns) + " filters " + std::to_string(filters) + " order " +
                            std::to_string(order) + " kind " + std::to_string(kind);
-  const Greedy truth = select_with(request, filters, limit, SIEVE_BACKEND_SERIAL, 4, what);
+  const Greedy truth = select_with(request, filters, limit, SIEVE_BACKEND_SERIAL, test::threads(4), what);
   static const std::vector<sieve_backend> backends = test::backends();
   for (const sieve_backend backend : backends) {
     if (backend == SIEVE_BACKEND_SERIAL) continue;

@@ -10,7 +10,7 @@ void compare(const test::Data& data, const std::vector<std::vector<test::Neighbo
   const sieve_separation_request request = data.request(order, kind);
   sieve_run_options options{};
   options.backend = backend;
-  options.threads = 2;
+  options.threads = test::threads(2);
   std::vector<double> per_class(static_cast<size_t>(data.classes));
   sieve_separation_result result{};
   result.per_class = per_class.data();

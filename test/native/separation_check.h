@@ -20,7 +20,7 @@ inline void compare(const Data& data, const std::vector<std::vector<Neighbour>>&
   sieve_separation_request request = data.request(wanted.order, wanted.kind);
   sieve_run_options options{};
   options.backend = backend;
-  options.threads = threads;
+  options.threads = test::threads(threads);
   std::vector<double> per_class(static_cast<size_t>(data.classes)), distances(data.rows * order);
   std::vector<int64_t> nearest(data.rows * order);
   sieve_separation_result result{};

@@ -54,6 +54,7 @@ void test_skipped_rows() {
   for (const sieve_backend backend : test::backends()) {
     sieve_run_options options{};
     options.backend = backend;
+    options.threads = test::threads(0);
     sieve_separation_request request = data.request();
     sieve_separation_result result{};
     sieve_error error{};

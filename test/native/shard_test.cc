@@ -34,7 +34,7 @@ sieve_matrix rows_of(const test::Data& data, Range range) {
 sieve_run_options run_on(sieve_backend backend, int threads = 2) {
   sieve_run_options options{};
   options.backend = backend;
-  options.threads = threads;
+  options.threads = test::threads(threads);
   return options;
 }
 
