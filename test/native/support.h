@@ -38,8 +38,8 @@ inline size_t size_unless_trimmed(size_t full, size_t small) {
   return small;
 }
 
-// SIEVE_TEST_MAX_THREADS caps the threads of calls that only have values to show: qemu's user mode keeps memory for every
-// thread that has ended. Tests that are about threads do not ask here.
+// SIEVE_TEST_MAX_THREADS caps the threads of calls that only have values to show: qemu's user mode keeps
+// memory for every thread that has ended. Tests that are about threads do not ask here.
 inline int32_t threads(int32_t wanted) {
   const char* most = std::getenv("SIEVE_TEST_MAX_THREADS");
   if (most == nullptr) return wanted;
