@@ -1,0 +1,3 @@
+import type { GradientRules } from '../rule';
+
+export const CONVOLUTION_RULES: GradientRules = {};

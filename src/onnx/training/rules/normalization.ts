@@ -1,0 +1,3 @@
+import type { GradientRules } from '../rule';
+
+export const NORMALIZATION_RULES: GradientRules = {};

@@ -1,0 +1,3 @@
+import type { GradientRules } from '../rule';
+
+export const POOLING_RULES: GradientRules = {};
