@@ -8,25 +8,8 @@
 namespace sieve {
 namespace {
 
-// Rows side by side: each sum is one chain of dependent additions, several chains hide their latency.
-constexpr size_t kChains = 8;
+constexpr size_t kRowsAtOnce = 8;
 constexpr size_t kQueryGrain = 16;
-
-// sums[i] += the squares of the differences, in the order of the columns.
-template <size_t kCount>
-void add_squares(const float* query, const float* const* others, size_t columns, double* sums) {
-  double total[kCount];
-  std::copy(sums, sums + kCount, total);
-  for (size_t k = 0; k < columns; ++k) {
-    const double value = query[k];
-    for (size_t i = 0; i < kCount; ++i) {
-      const double difference = value - static_cast<double>(others[i][k]);
-      const double square = difference * difference;
-      total[i] += square;
-    }
-  }
-  std::copy(total, total + kCount, sums);
-}
 
 }  // namespace
 
@@ -37,21 +20,18 @@ void PairDistances::add(const Points& block, RunContext& run) {
   const Columns columns{{0, block.columns}};
   run.begin_phase(0.0, 1.0, sums_.size());
   parallel_ranges(run, block.size(), kQueryGrain, [&](size_t begin, size_t end, int) {
-    RowReader query_reader(block, 1), reader(block, kChains);
-    const float* others[kChains];
+    RowReader query_reader(block, 1), reader(block, kRowsAtOnce);
+    const float* others[kRowsAtOnce];
     for (size_t query = begin; query < end; ++query) {
       const size_t last = pairs_.offsets[query + 1];
       size_t at = pairs_.offsets[query];
       if (at == last) continue;
       const float* row = query_reader.read(0, query, columns);
-      for (; at + kChains <= last; at += kChains) {
+      for (size_t some = 0; at < last; at += some) {
         run.throw_if_cancelled();
-        for (size_t i = 0; i < kChains; ++i) others[i] = reader.read(i, pairs_.references[at + i], columns);
-        add_squares<kChains>(row, others, block.columns, sums_.data() + at);
-      }
-      for (; at < last; ++at) {
-        others[0] = reader.read(0, pairs_.references[at], columns);
-        add_squares<1>(row, others, block.columns, sums_.data() + at);
+        some = std::min(kRowsAtOnce, last - at);
+        for (size_t i = 0; i < some; ++i) others[i] = reader.read(i, pairs_.references[at + i], columns);
+        add_distances(row, others, some, columns, sums_.data() + at);
       }
     }
     run.advance(pairs_.offsets[end] - pairs_.offsets[begin]);

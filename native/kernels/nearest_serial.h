@@ -33,12 +33,13 @@ class NearestList {
   std::vector<Neighbour> neighbours_;
 };
 
-// distances[i] = sum over the columns, in order, of ((double)query[k] - (double)others[i][k])^2, each
-// operation rounded once to float64.
-void reference_distances(const float* query, const float* const* others, size_t count, const Columns& columns,
-                         double* distances);
+// sums[i] += ((double)query[k] - (double)others[i][k])^2 for every one of the columns, in order, each
+// operation rounded once to float64: sums that start at 0 become distances, whether the columns come at once
+// or in parts. sums: [count].
+void add_distances(const float* query, const float* const* others, size_t count, const Columns& columns,
+                   double* sums);
 
-// The same to every one of the points: distances [points.size()].
+// The distances to every one of the points: distances [points.size()].
 void distances_to_all(const float* query, const Points& points, const Columns& columns, double* distances);
 
 // The same to some of the points: distances [count].
