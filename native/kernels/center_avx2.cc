@@ -9,14 +9,8 @@
 namespace sieve {
 namespace {
 
-// Into the second-level cache: rows one power of two apart compete for the same few lines of the first.
-inline void prefetch(const float* row, size_t column) {
-  const uintptr_t at =
-      reinterpret_cast<uintptr_t>(row) + column * sizeof(float);  // may lie outside the input
-  _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T1);
-}
-
 #include "kernels/center_body.h"
+#include "kernels/center_prefetch_body.h"
 #include "kernels/center_sums_body.h"
 
 struct Lanes {
