@@ -27,9 +27,9 @@ export interface RuleScope {
   /** Sizes of the outputs, all known. */
   readonly outputDims: readonly (readonly number[])[];
   /** Values of an operand that does not depend on the data (axes, pads, shapes). ERR_MODEL_UNSUPPORTED where it does. */
-  numbers(input: number): readonly number[];
+  readonly numbers: (input: number) => readonly number[];
   /** The operand; ERR_MODEL_UNSUPPORTED where it is left out. */
-  required(input: number): Value;
+  readonly required: (input: number) => Value;
 }
 
 /** A node carried over into the graph being built, and how gradients go back through it. */
