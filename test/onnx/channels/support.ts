@@ -122,7 +122,7 @@ export function missingPython(modules: string): string | undefined {
 }
 
 /** Runs a Python program and gives what it prints. `lines` are its standard input. */
-export function runPython(program: string, lines: readonly string[]): string {
+function runPython(program: string, lines: readonly string[]): string {
   return execFileSync(PYTHON, ['-c', program], { encoding: 'utf8', input: lines.join('\n') });
 }
 

@@ -11,14 +11,17 @@ import { removeLayer } from '../../../src/onnx/passes/removeLayer';
 import { serializeModel } from '../../../src/onnx/save';
 import { inferShapes } from '../../../src/onnx/shapes';
 import { createRandom } from '../../../src/random';
-import { complaintsOfOnnx, missingPython, runPython } from '../channels/support';
-import { EXPORT } from './torchvisionExport';
+import { complaintsOfOnnx, missingPython } from '../channels/support';
+import { AUXILIARY } from '../channels/torchvision/architectures';
+import { EXPORTER, type ExportRequest } from '../channels/torchvision/exporter';
+import { startPython, type PythonService } from '../channels/torchvision/pythonService';
 import { headFor, layersOfModel, proveRemoval } from './support';
 
 type Counts = Partial<Record<LayerKind, number>>;
 
 interface Network {
   readonly name: string;
+  readonly options?: ExportRequest['options'];
   readonly size: number;
   /** What the export does with batch normalisation. */
   readonly norm: 'kept' | 'folded';
@@ -32,9 +35,17 @@ const NETWORKS: readonly Network[] = [
   { name: 'resnet18', norm: 'kept', size: 64, layers: { 'residual-block': 8, sequential: 13, tail: 9 }, proved: 4 },
   { name: 'resnet50', norm: 'folded', size: 64, layers: { 'residual-block': 16, sequential: 14, tail: 17 }, proved: 2 },
   { name: 'densenet121', norm: 'kept', size: 64, layers: { 'dense-layer': 58, sequential: 2, tail: 14 }, proved: 3 },
-  { name: 'googlenet', norm: 'kept', size: 64, layers: { branch: 36, module: 3, sequential: 1, tail: 15 }, proved: 4 },
+  {
+    name: 'googlenet',
+    options: AUXILIARY,
+    norm: 'kept',
+    size: 64,
+    layers: { branch: 36, module: 3, sequential: 1, tail: 15 },
+    proved: 4,
+  },
   {
     name: 'inception_v3',
+    options: AUXILIARY,
     norm: 'folded',
     size: 96,
     layers: { branch: 44, module: 6, sequential: 31, tail: 15 },
@@ -150,21 +161,30 @@ if (missing !== undefined)
     expect(missing).not.toBe('');
   });
 else
-  test.each(NETWORKS)(
-    '$name, batch normalisation $norm',
-    async ({ name, size, norm, layers, proved }) => {
-      const path = join(folder, `${name}.onnx`);
-      runPython(EXPORT, [name, path, String(size), 'N', norm]);
-      const model = await readModel(path);
-      expect(countsOf(layersOfModel(model).layers)).toEqual(layers);
-      const files = await prove(model, size, proved);
-      files.push(await proveTogether(model, size));
-      expect(complaintsOfOnnx(files)).toBe('');
-      for (const file of files) rmSync(file);
-      rmSync(path);
-    },
-    600_000,
-  );
+  describe('torchvision', () => {
+    let exporter: PythonService<ExportRequest, { readonly path: string }>;
+    beforeAll(() => {
+      exporter = startPython(EXPORTER);
+    });
+    // Where a test took too long, its export may still be under way.
+    afterAll(() => exporter.close(), 120_000);
+
+    test.each(NETWORKS)(
+      '$name, batch normalisation $norm',
+      async ({ name, options = {}, size, norm, layers, proved }) => {
+        const path = join(folder, `${name}.onnx`);
+        await exporter.ask({ name, options, size, batch: 'N', folded: norm === 'folded', opset: 13, path });
+        const model = await readModel(path);
+        expect(countsOf(layersOfModel(model).layers)).toEqual(layers);
+        const files = await prove(model, size, proved);
+        files.push(await proveTogether(model, size));
+        expect(complaintsOfOnnx(files)).toBe('');
+        for (const file of files) rmSync(file);
+        rmSync(path);
+      },
+      600_000,
+    );
+  });
 
 if (!existsSync(MODELS)) test(`not run: ${MODELS} is not there`, () => expect(existsSync(MODELS)).toBe(false));
 else

@@ -9,7 +9,8 @@ export interface Architecture {
   readonly reasons?: RegExp;
 }
 
-const AUXILIARY = { aux_logits: false, init_weights: false };
+/** Options that leave out the auxiliary classifiers, which only training uses. */
+export const AUXILIARY = { aux_logits: false, init_weights: false };
 /** Layer normalisation mixes the channels of the trunk; attention multiplies what it computes. */
 const TRUNK =
   /normalises across the channels|whose channels are fixed|an input that stays whole|reduces over the channels|multiplies two computed tensors|mixes the channels/;
