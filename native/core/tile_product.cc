@@ -82,8 +82,8 @@ RoundedProduct::RoundedProduct(const RoundedSides& sides, size_t edge)
                     ? round_up(edge, kRowMultiple) * kRoundedBlockPairs
                     : 0) {}
 
-RoundedPanels RoundedProduct::left_panels(const TileRows& left, const RoundedLayout::BlockRuns& runs) {
-  const size_t count = round_up(left.size(), 2 * kRoundedPanel) / kRoundedPanel;
+RoundedPanels RoundedProduct::left_panels(const TileRows& left, size_t count,
+                                          const RoundedLayout::BlockRuns& runs) {
   if (left.first_slot != TileRows::kNoSlot) {
     return sides_.left->panels(runs.block, left.first_slot / kRoundedPanel, count);
   }
@@ -104,24 +104,26 @@ RoundedPanels RoundedProduct::left_panels(const TileRows& left, const RoundedLay
 void RoundedProduct::compute(const TileRows& left, const TileRows& right, const TileColumns& columns,
                              bool diagonal, const float* base, float* out) {
   const RoundedKernels& kernels = *sides_.packing.kernels;
+  const size_t left_count = round_up(left.size(), 2 * kRoundedPanel) / kRoundedPanel;
   const size_t right_count = round_up(right.size(), kRoundedPanelGroup * kRoundedPanel) / kRoundedPanel;
   const auto right_panels = [&](size_t block) {
     return sides_.right->panels(block, right.first_slot / kRoundedPanel, right_count);
   };
+  const uint32_t* first_right_panel = nullptr;
+  if (diagonal) {
+    first_right_panel_.resize(left_count);
+    std::iota(first_right_panel_.begin(), first_right_panel_.end(), 0u);
+    first_right_panel = first_right_panel_.data();
+  }
+
   for (size_t b = 0; b < columns.runs.size(); ++b) {
     const RoundedLayout::BlockRuns& runs = columns.runs[b];
     const RoundedPanels next =
         b + 1 < columns.runs.size() ? right_panels(columns.runs[b + 1].block) : RoundedPanels{nullptr, 0, 0};
-    RoundedPanels left_operand = left_panels(left, runs);
+    RoundedPanels left_operand = left_panels(left, left_count, runs);
     if (kernels.arrange_left != nullptr) {
       kernels.arrange_left(left_operand, runs.runs.data(), runs.runs.size(), arranged_.data());
       left_operand.data = arranged_.data();
-    }
-    const uint32_t* first_right_panel = nullptr;
-    if (diagonal) {
-      first_right_panel_.resize(left_operand.count);
-      std::iota(first_right_panel_.begin(), first_right_panel_.end(), 0u);
-      first_right_panel = first_right_panel_.data();
     }
     kernels.multiply(left_operand, right_panels(runs.block), runs.runs.data(), runs.runs.size(), base, out,
                      stride(), first_right_panel, next);

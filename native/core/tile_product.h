@@ -89,7 +89,7 @@ class RoundedProduct final : public TileProduct {
                const float* base, float* out) override;
 
  private:
-  RoundedPanels left_panels(const TileRows& left, const RoundedLayout::BlockRuns& runs);
+  RoundedPanels left_panels(const TileRows& left, size_t count, const RoundedLayout::BlockRuns& runs);
 
   const RoundedSides& sides_;
   AlignedBuffer<uint32_t> packed_;
