@@ -2,7 +2,7 @@ import { codeOfElementType } from '../elementTypes';
 import { expected } from '../../errors';
 import { elementCount } from '../elementSize';
 import type { Attribute, DataType, Graph, Model, Node, Tensor, ValueInfo } from '../ir';
-import { float32Tensor, int64Tensor, rawTensor, tensorToFloat32 } from '../tensor';
+import { float32Tensor, int64Tensor, isFloatType, rawTensor, tensorToFloat32 } from '../tensor';
 import { applyRule, contextOf } from '../shapes/inferShapes';
 import { partialValueOfTensor, type PartialValue } from '../shapes/partialValue';
 
@@ -38,7 +38,7 @@ export interface GraphBuilder {
   /** A float32 tensor, or with `scalar` dims []; equal small ones are stored once. */
   constant(data: Float32Array | readonly number[], dims: readonly number[], name?: string): Value;
   integers(values: readonly number[], dims?: readonly number[]): Value;
-  /** A stored tensor of the model; floats are widened to float32. */
+  /** A stored tensor of a model; floats of other precision become float32. */
   stored(tensor: Tensor): Value;
   /** ERR_SHAPE where the operator's definition does not tell the outputs' sizes. */
   emit(opType: string, inputs: readonly (Value | undefined)[], attributes?: Attributes, options?: EmitOptions): Value[];
@@ -108,13 +108,12 @@ export function createGraphBuilder(): GraphBuilder {
       return storeOnce(keyOf('int64', dims, data), () => int64Tensor(fresh('integers'), dims, data));
     },
     stored(tensor) {
-      const key = `stored ${tensor.name}`;
-      return storeOnce(key, () => {
-        const name = fresh(tensor.name);
-        if (['float16', 'bfloat16', 'float64'].includes(tensor.dataType))
-          return float32Tensor(name, tensor.dims, tensorToFloat32(tensor));
-        return rawTensor(name, tensor.dims, tensor.dataType, tensor.bytes());
-      });
+      const name = fresh(tensor.name);
+      return store(
+        isFloatType(tensor.dataType) && tensor.dataType !== 'float32'
+          ? float32Tensor(name, tensor.dims, tensorToFloat32(tensor))
+          : rawTensor(name, tensor.dims, tensor.dataType, tensor.bytes()),
+      );
     },
     emit(opType, operands, attributes = {}, options = {}) {
       const list = attributeMap(attributes);
