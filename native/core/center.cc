@@ -20,12 +20,7 @@ extern "C" sieve_status sieve_center_separation_index(const sieve_separation_req
     const auto [kernels, points, centers] = center_request(*request, run);
     run.begin_phase(0.4, 1.0, points.size());
     const std::vector<int32_t> nearest = nearest_centers(points, centers, *kernels, 0, points.size(), run);
-    std::vector<uint32_t> hits(points.size());
-    for (size_t point = 0; point < points.size(); ++point) {
-      hits[point] = nearest[point] == points.labels[point];
-    }
-    result->value = separation_score(hits, points.labels, 1, SIEVE_SEPARATION_HARD, request->class_count,
-                                     result->per_class);
+    result->value = center_score(nearest, points.labels, request->class_count, result->per_class);
     result->rows_used = static_cast<int64_t>(points.size());
     if (result->nearest != nullptr) {
       std::fill_n(result->nearest, points.matrix_rows, -1);

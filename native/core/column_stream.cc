@@ -244,10 +244,7 @@ void ColumnStream::finish_centers(sieve_center_result* result) const {
           "a pointer");
   const std::vector<int32_t> nearest = centers_->nearest_classes();
   const std::vector<int32_t>& labels = centers_->labels();
-  std::vector<uint32_t> hits(labels.size());
-  for (size_t point = 0; point < labels.size(); ++point) hits[point] = nearest[point] == labels[point];
-  result->value =
-      separation_score(hits, labels, 1, SIEVE_SEPARATION_HARD, request_.class_count, result->per_class);
+  result->value = center_score(nearest, labels, request_.class_count, result->per_class);
   result->rows_used = static_cast<int64_t>(labels.size());
   if (result->nearest == nullptr) return;
   size_t point = 0;

@@ -38,4 +38,11 @@ double separation_score(const std::vector<uint32_t>& same_label, const std::vect
   return share(total, same_label.size());
 }
 
+double center_score(const std::vector<int32_t>& nearest, const std::vector<int32_t>& labels,
+                    int32_t class_count, double* per_class) {
+  std::vector<uint32_t> hits(nearest.size());
+  for (size_t query = 0; query < nearest.size(); ++query) hits[query] = nearest[query] == labels[query];
+  return separation_score(hits, labels, 1, SIEVE_SEPARATION_HARD, class_count, per_class);
+}
+
 }  // namespace sieve

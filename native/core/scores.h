@@ -19,6 +19,11 @@ uint64_t query_credit(uint32_t same_label, size_t order, int32_t kind);
 double separation_score(const std::vector<uint32_t>& same_label, const std::vector<int32_t>& labels,
                         size_t order, int32_t kind, int32_t class_count, double* per_class);
 
+// nearest[q]: the class of query q's nearest centre. Returns the share of the queries whose label it is.
+// per_class: as above.
+double center_score(const std::vector<int32_t>& nearest, const std::vector<int32_t>& labels,
+                    int32_t class_count, double* per_class);
+
 }  // namespace sieve
 
 #endif  // SIEVE_CORE_SCORES_H

@@ -43,10 +43,7 @@ extern "C" sieve_status sieve_center_separation_shard(const sieve_separation_req
     const std::vector<int32_t> nearest = nearest_centers(points, centers, *kernels, first, last, run);
     const std::vector<int32_t> labels(points.labels.begin() + static_cast<std::ptrdiff_t>(first),
                                       points.labels.begin() + static_cast<std::ptrdiff_t>(last));
-    std::vector<uint32_t> hits(nearest.size());
-    for (size_t i = 0; i < nearest.size(); ++i) hits[i] = nearest[i] == labels[i];
-    result->value =
-        separation_score(hits, labels, 1, SIEVE_SEPARATION_HARD, request->class_count, result->per_class);
+    result->value = center_score(nearest, labels, request->class_count, result->per_class);
     result->rows_used = static_cast<int64_t>(nearest.size());
     if (result->nearest != nullptr) {
       std::fill_n(result->nearest, query_rows, -1);
