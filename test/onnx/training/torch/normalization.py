@@ -1,0 +1,2 @@
+import torch
+from interpreter import operator
