@@ -1,9 +1,9 @@
 import { expected, SieveError, throwIfAborted } from '../errors';
 import type { RunControl } from '../types';
-import { batchSizeFor, raceAbort, runBatch, sampleElements } from './batches';
+import { batchSizeFor, inputDims, raceAbort, runBatch, sampleElements } from './batches';
 import { DEFAULT_MEMORY_BUDGET_BYTES, planPasses } from './passes';
 import type { TapSize } from './passes';
-import type { ActivationBatch, Dataset, ImageInput, Session } from './types';
+import type { ActivationBatch, Dataset, ImageInput, Session, TensorValue } from './types';
 
 /** What to run over which samples. */
 export interface DatasetRun extends RunControl {
@@ -19,7 +19,7 @@ export interface DatasetRun extends RunControl {
 }
 
 export interface ActivationRun extends DatasetRun {
-  /** Outputs of the session's model. */
+  /** Outputs of the session's model, and the name of its input for the samples as the network sees them. */
   readonly taps: readonly string[];
 }
 
@@ -65,10 +65,26 @@ export async function* streamActivations(run: ActivationRun): AsyncGenerator<Act
     const samples = await raceAbort(next, signal);
     const count = Math.min(batchSize, total - start);
     if (start + batchSize < total) next = load(start + batchSize);
-    const tensors = await runBatch(session, input, samples, taps, signal);
+    const tensors = await tensorsOf(session, input, samples, taps, signal);
     onProgress?.({ stage: 'activations', fraction: (start + count) / total });
     yield { start, count, tensors };
   }
+}
+
+/** As runBatch, and the samples themselves where they are tapped. Where nothing else is, the network does not run. */
+async function tensorsOf(
+  session: Session,
+  input: ImageInput,
+  samples: Float32Array,
+  taps: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<Map<string, TensorValue>> {
+  if (!taps.includes(input.name)) return runBatch(session, input, samples, taps, signal);
+  const outputs = taps.filter((name) => name !== input.name);
+  const dims = inputDims(input, samples.length / sampleElements(input));
+  if (outputs.length === 0) return new Map([[input.name, { dims, data: samples }]]);
+  const data = samples.slice();
+  return new Map([[input.name, { dims, data }], ...(await runBatch(session, input, samples, outputs, signal))]);
 }
 
 async function chooseBatchSize(run: ActivationRun): Promise<number> {
@@ -89,7 +105,7 @@ export async function measureTaps(
   taps: readonly string[],
   signal?: AbortSignal,
 ): Promise<MeasuredTap[]> {
-  const tensors = await runBatch(session, input, new Float32Array(sampleElements(input)), taps, signal);
+  const tensors = await tensorsOf(session, input, new Float32Array(sampleElements(input)), taps, signal);
   return taps.map((name) => {
     const { dims, data } = tensors.get(name)!;
     return { name, elementsPerSample: data.length, dims: dims.slice(1) };
@@ -110,27 +126,58 @@ export async function* collectActivations(
   const rows = indices.length;
   const passes = planPasses(await measureTaps(session, input, taps, signal), rows, memoryBudgetBytes);
   for (const [passIndex, pass] of passes.entries()) {
-    const collected = new Map(
-      pass.map(({ name, elementsPerSample, dims }) => [
+    const features = await collectColumns(
+      {
+        ...run,
+        memoryBudgetBytes,
+        onProgress: (event) => onProgress?.({ ...event, fraction: (passIndex + event.fraction) / passes.length }),
+      },
+      pass.map((tap) => ({ tap, first: 0, columns: tap.elementsPerSample })),
+    );
+    yield new Map(
+      pass.map(({ name, elementsPerSample, dims }, position) => [
         name,
-        { rows, elementsPerSample, dims, features: new Float32Array(rows * elementsPerSample) },
+        { rows, elementsPerSample, dims, features: features[position]! },
       ]),
     );
-    const stream = streamActivations({
-      ...run,
-      memoryBudgetBytes,
-      taps: pass.map(({ name }) => name),
-      onProgress: (event) => onProgress?.({ ...event, fraction: (passIndex + event.fraction) / passes.length }),
-    });
-    for await (const { start, tensors } of stream) {
-      for (const [name, { data }] of tensors) {
-        const { features, elementsPerSample } = collected.get(name)!;
-        features.set(data, start * elementsPerSample);
+  }
+}
+
+/** Values `first` to `first + columns - 1` of each sample of a tap. */
+export interface ColumnRange {
+  readonly tap: TapSize;
+  readonly first: number;
+  readonly columns: number;
+}
+
+/**
+ * Some columns of some taps, of all requested samples, in one pass over the data: row-major [rows, columns] for each range.
+ *
+ * Errors: as streamActivations.
+ */
+export async function collectColumns(
+  run: Omit<ActivationRun, 'taps'>,
+  ranges: readonly ColumnRange[],
+): Promise<Float32Array[]> {
+  const collected = ranges.map(({ columns }) => new Float32Array(run.indices.length * columns));
+  const taps = [...new Set(ranges.map(({ tap }) => tap.name))];
+  for await (const { start, count, tensors } of streamActivations({ ...run, taps })) {
+    for (const [position, { tap, first, columns }] of ranges.entries()) {
+      const { data } = tensors.get(tap.name)!;
+      const target = collected[position]!;
+      const stride = tap.elementsPerSample;
+      if (columns === stride) {
+        target.set(data, start * columns);
+        continue;
+      }
+      for (let i = 0; i < count; i++) {
+        const begin = i * stride + first;
+        target.set(data.subarray(begin, begin + columns), (start + i) * columns);
       }
     }
-    throwIfAborted(signal);
-    yield collected;
   }
+  throwIfAborted(run.signal);
+  return collected;
 }
 
 /**
@@ -150,7 +197,8 @@ export function assertFinite({ start, count, tensors }: ActivationBatch, indices
   }
 }
 
-function firstNonFinite(data: Float32Array): number {
+/** Position of the first value that is NaN or infinite, −1 where there is none. */
+export function firstNonFinite(data: Float32Array): number {
   // x · 0 is 0 for every finite x and NaN otherwise, so one sum without branches answers the usual case.
   let sum = 0;
   for (const value of data) sum += value * 0;

@@ -46,15 +46,17 @@ export async function analyzeShard(source: ModelSource, options: AnalyzeShardOpt
   const plan = withFilters ? filterPlanner(classifier) : undefined;
 
   let data = '';
-  const { layers, device } = await measureCutPoints(classifier, samples, runtime, async (cutPoint) => {
-    if (cutPoint.isInput) data = await hashData(samples, cutPoint, runtime.signal);
-    const { count: filters, skipped: filtersSkipped } = plan?.(cutPoint) ?? { count: 0 };
-    const activations = await hashSome(cutPoint, runtime.signal);
-    const layer = { name: cutPoint.name, activations, filters };
-    return {
-      layer: filtersSkipped === undefined ? layer : { ...layer, filtersSkipped },
-      hits: await countHits(cutPoint, range, filters, runtime),
-    };
+  const { layers, device } = await measureCutPoints(classifier, samples, runtime, {
+    whole: async (cutPoint) => {
+      if (cutPoint.isInput) data = await hashData(samples, cutPoint, runtime.signal);
+      const { count: filters, skipped: filtersSkipped } = plan?.(cutPoint) ?? { count: 0 };
+      const activations = await hashSome(cutPoint, runtime.signal);
+      const layer = { name: cutPoint.name, activations, filters };
+      return {
+        layer: filtersSkipped === undefined ? layer : { ...layer, filtersSkipped },
+        hits: await countHits(cutPoint, range, filters, runtime),
+      };
+    },
   });
   const labels = labelsOf(samples);
   const classSamples = countByClass(labels, range, () => 1);

@@ -76,6 +76,8 @@ export interface AnalyzedLayer {
   readonly filters?: { readonly si: readonly number[]; readonly csi: readonly number[] };
   /** Why there are none, though they were asked for. */
   readonly filtersSkipped?: string;
+  /** Into how many blocks of columns the activations were cut where they exceed the memory budget: the indices are the same. */
+  readonly columnBlocks?: number;
 }
 
 export interface AnalyzeResult {

@@ -1,7 +1,7 @@
 import { analyzeChannels } from '../onnx/channels/analyze';
 import { memberOf } from './groups';
 import type { Classifier } from './open';
-import type { CutPoint } from './profile';
+import type { CutPointShape } from './profile';
 
 /** The filters of a cut point that are measured one by one: 0 for the input, and where `skipped` says why. */
 export interface FilterPlan {
@@ -13,7 +13,7 @@ export interface FilterPlan {
  * What single filters can be told apart at a cut point. The kernels take filters that are the first axis of a sample, as
  * Conv and Gemm write them; where the channels lie elsewhere, slices along that axis would be no filters.
  */
-export function filterPlanner({ model, shapes }: Classifier): (cutPoint: CutPoint) => FilterPlan {
+export function filterPlanner({ model, shapes }: Classifier): (cutPoint: CutPointShape) => FilterPlan {
   const { groups } = analyzeChannels(model, shapes);
   return ({ name, isInput, dims }) => {
     if (isInput) return { count: 0 };

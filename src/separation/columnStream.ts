@@ -1,6 +1,7 @@
 import type { IndexKind, NativeColumnStream, NativeRun, SeparationKind } from '../binding/addon';
 import { callNative, runNative } from '../binding/run';
 import { expected } from '../errors';
+import type { ProgressEvent } from '../types';
 import type { CenterSeparationIndexResult } from './centerSeparationIndex';
 import type { FeatureArray, FeatureLayout } from './matrix';
 import { checkMatrix } from './matrix';
@@ -73,17 +74,7 @@ export async function separationIndexOfColumns(
   labels: Int32Array,
   options: SeparationIndexOfColumnsOptions,
 ): Promise<SeparationIndexOfColumnsResult> {
-  const stream = describeStream(labels, options);
-  const { rows, classes } = stream;
-  const { order, kind } = checkNeighbours(options, rows - 1);
-  const wantsNeighbours = options.neighbours === true;
-  const perClass = allocateFloat64(classes);
-  const neighbours = wantsNeighbours ? allocateNeighbours(rows, order) : {};
-  const request = { index: 'separation', order, kind, neighbours: wantsNeighbours } as const;
-  const { result, passes } = await readColumns(columns, stream, request, options, (native, run) =>
-    native.finish({ perClass, ...neighbours }, run),
-  );
-  return { si: result.value, perClass, rowsUsed: result.rowsUsed, backend: result.backend, ...neighbours, passes };
+  return readColumns(columns, options, await openSeparationIndexOfColumns(labels, options));
 }
 
 /**
@@ -100,20 +91,56 @@ export async function centerSeparationIndexOfColumns(
   labels: Int32Array,
   options: CenterSeparationIndexOfColumnsOptions,
 ): Promise<CenterSeparationIndexOfColumnsResult> {
-  const stream = describeStream(labels, options);
+  return readColumns(columns, options, await openCenterSeparationIndexOfColumns(labels, options));
+}
+
+/** An index whose blocks the caller hands over. One call at a time; `release` in any case, also after an error. */
+export interface OpenColumnStream<Result> {
+  /** The next block of the pass. `onProgress`: of this call. */
+  add(block: ColumnBlock, onProgress?: (fraction: number) => void): Promise<void>;
+  /** After the last block of a pass: whether all blocks, cut as they were, are wanted once more. */
+  endPass(): Promise<boolean>;
+  /** After the last pass. */
+  finish(): Promise<Result>;
+  /** Frees the memory, after the call in flight where there is one. */
+  release(): void;
+}
+
+/** separationIndexOfColumns for a caller that has its blocks when it has them. @throws SieveError as that does. */
+export async function openSeparationIndexOfColumns(
+  labels: Int32Array,
+  options: SeparationIndexOfColumnsOptions,
+): Promise<OpenColumnStream<Omit<SeparationIndexOfColumnsResult, 'passes'>>> {
+  const shape = describeStream(labels, options);
+  const { order, kind } = checkNeighbours(options, shape.rows - 1);
+  const wantsNeighbours = options.neighbours === true;
+  const perClass = allocateFloat64(shape.classes);
+  const neighbours = wantsNeighbours ? allocateNeighbours(shape.rows, order) : {};
+  const request = { index: 'separation', order, kind, neighbours: wantsNeighbours } as const;
+  return openStream(labels, shape, request, options, async (native, run) => {
+    const { value, rowsUsed, backend } = await native.finish({ perClass, ...neighbours }, run);
+    return { si: value, perClass, rowsUsed, backend, ...neighbours };
+  });
+}
+
+/** centerSeparationIndexOfColumns for a caller that has its blocks when it has them. @throws SieveError as that does. */
+export async function openCenterSeparationIndexOfColumns(
+  labels: Int32Array,
+  options: CenterSeparationIndexOfColumnsOptions,
+): Promise<OpenColumnStream<Omit<CenterSeparationIndexOfColumnsResult, 'passes'>>> {
+  const shape = describeStream(labels, options);
   const outputs = {
-    perClass: allocateFloat64(stream.classes),
-    ...(options.nearest === true && { nearest: allocateInt32(stream.rows) }),
+    perClass: allocateFloat64(shape.classes),
+    ...(options.nearest === true && { nearest: allocateInt32(shape.rows) }),
   };
   const request = { index: 'center', order: 1, kind: 'hard', neighbours: false } as const;
-  const { result, passes } = await readColumns(columns, stream, request, options, (native, run) =>
-    native.finishCenters(outputs, run),
-  );
-  return { csi: result.value, rowsUsed: result.rowsUsed, ...outputs, passes };
+  return openStream(labels, shape, request, options, async (native, run) => {
+    const { value, rowsUsed } = await native.finishCenters(outputs, run);
+    return { csi: value, rowsUsed, ...outputs };
+  });
 }
 
 interface StreamShape {
-  readonly labels: Int32Array;
   readonly rows: number;
   readonly dims: number;
   readonly classes: number;
@@ -122,7 +149,7 @@ interface StreamShape {
 function describeStream(labels: Int32Array, options: ColumnStreamOptions): StreamShape {
   const rows = checkRows(options.rows);
   const dims = checkCount(options.dims, 'dims', 1);
-  return { labels, rows, dims, classes: checkLabels(labels, rows, options.classes) };
+  return { rows, dims, classes: checkLabels(labels, rows, options.classes) };
 }
 
 interface StreamKind {
@@ -133,59 +160,76 @@ interface StreamKind {
 }
 
 const STAGE = 'columns';
+
+async function openStream<Result>(
+  labels: Int32Array,
+  { rows, dims, classes }: StreamShape,
+  kind: StreamKind,
+  options: ColumnStreamOptions,
+  finish: (native: NativeColumnStream, run: NativeRun) => Promise<Result>,
+): Promise<OpenColumnStream<Result>> {
+  const call = <Value>(
+    start: (run: NativeRun) => Promise<Value>,
+    onProgress?: (fraction: number) => void,
+  ): Promise<Value> => {
+    const control = { ...options, onProgress: onProgress && (({ fraction }: ProgressEvent) => onProgress(fraction)) };
+    return runNative(STAGE, control, (_, run) => start(run));
+  };
+  const request = { rows, classes, ...kind, skipNonFinite: options.skipNonFinite === true };
+  const native = callNative(({ ColumnStream }) => new ColumnStream(labels, request));
+  let done = 0; // columns of this pass
+  const stream: OpenColumnStream<Result> = {
+    add: async ({ values, columns, ...layout }, onProgress) => {
+      checkCount(columns, 'the columns of a block', 1);
+      if (done + columns > dims) throw expected('ERR_SHAPE', `${dims} columns`, 'all blocks', done + columns);
+      const { data, elementType, rowStride } = checkMatrix(values, layout, rows, columns, 'values', '[rows, columns]');
+      await call((run) => native.add(data, { columns, elementType, rowStride }, run), onProgress);
+      done += columns;
+    },
+    endPass: async () => {
+      if (done !== dims) throw expected('ERR_SHAPE', `${dims} columns`, 'all blocks', done);
+      done = 0;
+      return call((run) => native.endPass(run));
+    },
+    finish: () => call((run) => finish(native, run)),
+    release: () => native.release(),
+  };
+  try {
+    await call((run) => native.open(run));
+  } catch (error) {
+    stream.release();
+    throw error;
+  }
+  return stream;
+}
+
 /** Of the progress; nobody knows beforehand whether there will be a second pass. */
 const SHARE_OF_FIRST_PASS = 0.9;
 
 async function readColumns<Result>(
   source: ColumnSource,
-  { labels, rows, dims, classes }: StreamShape,
-  kind: StreamKind,
-  options: ColumnStreamOptions,
-  finish: (native: NativeColumnStream, run: NativeRun) => Promise<Result>,
-): Promise<{ readonly result: Result; readonly passes: number }> {
-  const { onProgress } = options;
-  // One native call, which is the part [from, to] of the whole.
-  const call = <Value>(from: number, to: number, start: (run: NativeRun) => Promise<Value>): Promise<Value> =>
-    runNative(
-      STAGE,
-      {
-        ...options,
-        onProgress:
-          onProgress && (({ stage, fraction }) => onProgress({ stage, fraction: from + (to - from) * fraction })),
-      },
-      (_, run) => start(run),
-    );
-  const request = { rows, classes, ...kind, skipNonFinite: options.skipNonFinite === true };
-  const native = callNative(({ ColumnStream }) => new ColumnStream(labels, request));
+  { dims, onProgress }: ColumnStreamOptions,
+  stream: OpenColumnStream<Result>,
+): Promise<Result & { readonly passes: number }> {
   try {
-    await call(0, 0, (run) => native.open(run));
     let passes = 0;
     for (let from = 0, needsAnother = true; needsAnother; from = SHARE_OF_FIRST_PASS) {
       const share = passes === 0 ? SHARE_OF_FIRST_PASS : 1 - SHARE_OF_FIRST_PASS;
       passes++;
       let done = 0;
-      for await (const { values, columns, ...layout } of source(passes)) {
-        checkCount(columns, 'the columns of a block', 1);
-        if (done + columns > dims) throw expected('ERR_SHAPE', `${dims} columns`, 'all blocks', done + columns);
-        const { data, elementType, rowStride } = checkMatrix(
-          values,
-          layout,
-          rows,
-          columns,
-          'values',
-          '[rows, columns]',
-        );
-        const to = done + columns;
-        await call(from + (share * done) / dims, from + (share * to) / dims, (run) =>
-          native.add(data, { columns, elementType, rowStride }, run),
-        );
-        done = to;
+      for await (const block of source(passes)) {
+        const { columns } = block;
+        const report = (fraction: number): void =>
+          onProgress?.({ stage: STAGE, fraction: from + (share * (done + columns * fraction)) / dims });
+        await stream.add(block, onProgress && report);
+        done += columns;
       }
-      if (done !== dims) throw expected('ERR_SHAPE', `${dims} columns`, 'all blocks', done);
-      needsAnother = await call(from + share, from + share, (run) => native.endPass(run));
+      needsAnother = await stream.endPass();
     }
-    return { result: await call(1, 1, (run) => finish(native, run)), passes };
+    const result = await stream.finish();
+    onProgress?.({ stage: STAGE, fraction: 1 });
+    return { ...result, passes };
   } finally {
-    native.release();
+    stream.release();
   }
 }

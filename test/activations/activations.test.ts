@@ -1,6 +1,7 @@
 import {
   assertFinite,
   collectActivations,
+  collectColumns,
   measureTaps,
   predict,
   streamActivations,
@@ -9,7 +10,7 @@ import type { CollectedActivations } from '../../src/activations/activations';
 import { createDataset } from '../../src/activations/datasets/dataset';
 import type { ImageSource } from '../../src/activations/datasets/source';
 import { randomSamples, runSamples } from '../../src/activations/feeds';
-import { planPasses } from '../../src/activations/passes';
+import { planPasses, takePass } from '../../src/activations/passes';
 import { examineDevices } from '../../src/activations/providers';
 import { createSession } from '../../src/activations/session';
 import type { ActivationBatch, Dataset, ImageInput, Session } from '../../src/activations/types';
@@ -185,6 +186,62 @@ describe('the memory plan', () => {
         remedy: 'Use at most 1000 samples, or a memory budget of at least 8 MiB.',
       }) as Error,
     );
+  });
+
+  test('fills passes with whole pieces, the largest first, and then with what is cut', () => {
+    const pieces = (...sizes: number[]) => sizes.map((columns) => ({ columns }));
+    const passesOf = (columns: number, whole: number[], ...queues: number[][]) => {
+      const lists = [pieces(...whole), ...queues.map((queue) => pieces(...queue))] as const;
+      const passes: number[][] = [];
+      for (;;) {
+        const pass = takePass(lists[0], lists.slice(1), columns);
+        if (pass.length === 0) return { passes, left: lists.flat().length };
+        passes.push(pass.map((piece) => piece.columns));
+      }
+    };
+    expect(passesOf(10, [3, 6, 4, 7])).toEqual({
+      passes: [
+        [7, 3],
+        [6, 4],
+      ],
+      left: 0,
+    });
+    expect(passesOf(10, [3, 6], [4, 4, 4])).toEqual({ passes: [[6, 3], [4, 4], [4]], left: 0 });
+    expect(passesOf(10, [8], [2, 2], [2, 5])).toEqual({
+      passes: [
+        [8, 2],
+        [2, 2, 5],
+      ],
+      left: 0,
+    });
+    // The second queue waits for the first, so that not all of them are half done.
+    expect(passesOf(5, [], [4, 4], [1, 1])).toEqual({ passes: [[4], [4, 1], [1]], left: 0 });
+    expect(passesOf(5, [6], [])).toEqual({ passes: [], left: 1 });
+  });
+
+  test('collects columns, also of the samples themselves', async () => {
+    const tap = (name: string, elementsPerSample: number) => ({ name, elementsPerSample, dims: [] });
+    const ranges = [
+      { tap: tap('twice', VALUES), first: 5, columns: 2 },
+      { tap: tap('means', 3), first: 0, columns: 3 },
+      { tap: tap(input.name, VALUES), first: VALUES - 1, columns: 1 },
+      { tap: tap('twice', VALUES), first: 0, columns: VALUES },
+    ];
+    const run = { session, input, dataset, indices: INDICES, batchSize: 5 };
+    const [part, means, last, whole] = await collectColumns(run, ranges);
+    expectRows('means', means!, INDICES);
+    expectRows('twice', whole!, INDICES);
+    const samples = await dataset.load(INDICES);
+    for (let row = 0; row < INDICES.length; row++) {
+      expect([...part!.subarray(2 * row, 2 * row + 2)]).toEqual([
+        ...whole!.subarray(row * VALUES + 5, row * VALUES + 7),
+      ]);
+      expect(last![row]).toBe(samples[(row + 1) * VALUES - 1]);
+    }
+    // Samples alone need no run of the network.
+    const failing = { ...session, run: () => Promise.reject(new Error('not to be run')) };
+    expect(await collectColumns({ ...run, session: failing }, ranges.slice(2, 3))).toEqual([last]);
+    await expect(collectColumns({ ...run, session: failing }, ranges)).rejects.toThrow('not to be run');
   });
 
   test('has a pass for every group, each over all samples', async () => {
