@@ -8,12 +8,24 @@ export interface ProgressEvent {
   readonly stage: string;
   readonly fraction: number;
   readonly message?: string;
+  /** Training: loss and share of right answers, smoothed over the last steps. */
+  readonly loss?: number;
+  readonly accuracy?: number;
+  readonly imagesPerSecond?: number;
+  readonly secondsLeft?: number;
 }
 export type ProgressListener = (event: ProgressEvent) => void;
 
 export interface RunControl {
   readonly signal?: AbortSignal;
   readonly onProgress?: ProgressListener;
+}
+
+/** How pixels become input values: (value · scale − mean[c]) / std[c]. */
+export interface Normalization {
+  readonly scale: number;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
 }
 
 /** A model that ONNX Runtime can open: its bytes, and the data of external tensors by their relative path. */

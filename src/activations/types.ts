@@ -1,4 +1,4 @@
-import type { Device } from '../types';
+import type { Device, Normalization } from '../types';
 
 /** The image input of a classifier, as the model declares it. */
 export interface ImageInput {
@@ -9,13 +9,6 @@ export interface ImageInput {
   readonly width: number;
   /** Set where the model only takes this many samples at once. */
   readonly fixedBatch: number | undefined;
-}
-
-/** How pixels become input values: (value · scale − mean[c]) / std[c]. */
-export interface Normalization {
-  readonly scale: number;
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
 }
 
 /**

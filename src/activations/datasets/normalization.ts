@@ -1,5 +1,5 @@
 import { expected } from '../../errors';
-import type { Normalization } from '../types';
+import type { Normalization } from '../../types';
 
 /** torchvision's convention for networks that were trained on photographs. */
 const IMAGENET_MEAN = [0.485, 0.456, 0.406];
