@@ -40,6 +40,7 @@ export interface TrainingPlan {
 /** Errors: ERR_OPTION, ERR_LABELS. The schedule, sampler and augmentation check their own parts. */
 export function checkPlan(plan: TrainingPlan): void {
   checkInteger(plan.epochs, 1, 'the number of epochs');
+  if (!Number.isFinite(plan.seed)) throw expected('ERR_OPTION', 'a finite number', 'the seed', plan.seed);
   checkInteger(plan.classes, 1, 'the number of classes');
   checkFormat(plan.format);
   checkNormalization(plan.normalization, plan.format);
