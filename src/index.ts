@@ -3,6 +3,7 @@ export { mergeAnalyses } from './compress/analyzeMerge';
 export { analyzeShard } from './compress/analyzeShard';
 export { compress } from './compress/compress';
 export { compareModels, evaluate } from './compress/evaluate';
+export { finetune } from './compress/finetune';
 export { inspect } from './compress/inspect';
 export { maskFromKeptSlots, maskFromScores } from './compress/channelMasks';
 export { checkEquivalence } from './compress/equivalence';
@@ -28,6 +29,8 @@ export type {
   InspectResult,
   ModelSource,
 } from './compress/api';
+export type { FinetuneOptions, FinetuneResult } from './compress/finetune';
+export type { RecipeOptions } from './compress/training/recipe';
 export type { AnalyzedRun, AnalyzePart, LayerHits, Shard } from './compress/analyzePart';
 export type { AnalyzeShardOptions } from './compress/analyzeShard';
 export type { KeptSlots, SlotScores } from './compress/channelMasks';

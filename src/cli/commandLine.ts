@@ -7,11 +7,21 @@ import { compressVerb } from './commands/compress';
 import { demoVerb } from './commands/demo';
 import { doctorVerb } from './commands/doctor';
 import { evaluateVerb } from './commands/evaluate';
+import { finetuneVerb } from './commands/finetune';
 import { inspectVerb } from './commands/inspect';
 import type { CommonFlags } from './options';
 import type { Prepared, Verb } from './verb';
 
-const VERBS: readonly Verb[] = [inspectVerb, analyzeVerb, compressVerb, evaluateVerb, benchVerb, doctorVerb, demoVerb];
+const VERBS: readonly Verb[] = [
+  inspectVerb,
+  analyzeVerb,
+  compressVerb,
+  finetuneVerb,
+  evaluateVerb,
+  benchVerb,
+  doctorVerb,
+  demoVerb,
+];
 
 /** What a command line asks for: to run a verb, or to print a text (help, version) and end. */
 export type Parsed =
