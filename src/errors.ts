@@ -72,7 +72,11 @@ export function expected(
 
 /** Throws ERR_CANCELLED when the signal has been aborted. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new SieveError('ERR_CANCELLED', 'The operation was cancelled', { cause: signal.reason });
+  if (signal?.aborted) throw cancelled(signal);
+}
+
+export function cancelled(signal: AbortSignal | undefined): SieveError {
+  return new SieveError('ERR_CANCELLED', 'The operation was cancelled', { cause: signal?.reason });
 }
 
 function describe(value: unknown): string {

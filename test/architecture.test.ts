@@ -18,7 +18,7 @@ const LAYERS: readonly (readonly string[])[] = [
 
 /** Packages that only these files may import. */
 const OWNERS: readonly { readonly package: RegExp; readonly owner: RegExp }[] = [
-  { package: /^onnxruntime-/, owner: /^activations\/(session|providers)\w*\.ts$/ },
+  { package: /^onnxruntime-/, owner: /^activations\/(session|trainingSession|providers)\w*\.ts$/ },
   { package: /^@bufbuild\//, owner: /^onnx\/proto\// },
   { package: /^sharp$/, owner: /^activations\/datasets\// },
   { package: /^(commander|cli-progress|picocolors)$/, owner: /^cli\// },

@@ -21,6 +21,22 @@ export interface OpenRequest {
   readonly threads: number;
   readonly spinning: boolean;
   readonly graphOptimization: GraphOptimization;
+  /** Set where the model is one training step, whose state stays in the worker. */
+  readonly training: TrainingSetup | undefined;
+}
+
+export interface TrainingSetup {
+  readonly states: readonly StatePair[];
+  /** Outputs that each step answers with. */
+  readonly results: readonly string[];
+}
+
+/** An output that is the next step's input. */
+export interface StatePair {
+  readonly input: string;
+  readonly output: string;
+  /** The input's value for the first step. */
+  readonly initial: Float32Array;
 }
 
 export interface FeedMessage {
@@ -41,11 +57,39 @@ export interface MeasureRequest {
   readonly repeats: number;
 }
 
+export interface StepRequest {
+  readonly kind: 'step';
+  readonly feeds: readonly FeedMessage[];
+}
+
+export interface ReadStateRequest {
+  readonly kind: 'readState';
+}
+
+export interface WriteStateRequest {
+  readonly kind: 'writeState';
+  /** Values by the name of the state's input; states that are not named keep theirs. */
+  readonly values: ReadonlyMap<string, Float32Array>;
+}
+
 export interface CloseRequest {
   readonly kind: 'close';
 }
 
-export type SessionRequest = OpenRequest | RunRequest | MeasureRequest | CloseRequest;
+/** Close, without what was asked for before and is not running yet. */
+export interface AbandonRequest {
+  readonly kind: 'abandon';
+}
+
+export type SessionRequest =
+  | OpenRequest
+  | RunRequest
+  | MeasureRequest
+  | StepRequest
+  | ReadStateRequest
+  | WriteStateRequest
+  | CloseRequest
+  | AbandonRequest;
 
 export interface OpenResult {
   /** undefined where every device failed; `attempts` says why. */
@@ -64,11 +108,24 @@ export interface MeasureResult {
   readonly latencyMs: Float64Array;
 }
 
+export interface StepMessage {
+  readonly results: readonly FeedMessage[];
+  /** The step's feeds, whose buffers go back to be filled again. */
+  readonly feeds: readonly FeedMessage[];
+}
+
+export interface StateMessage {
+  /** By the name of the state's input. */
+  readonly state: ReadonlyMap<string, Float32Array>;
+}
+
 export interface ErrorMessage {
   readonly code: SieveErrorCode;
   readonly message: string;
   readonly remedy: string | undefined;
 }
+
+export type SessionResult = OpenResult | RunResult | MeasureResult | StepMessage | StateMessage | undefined;
 
 export interface SessionRequestMessage {
   readonly id: number;
@@ -76,5 +133,4 @@ export interface SessionRequestMessage {
 }
 
 export type SessionResponseMessage =
-  | { readonly id: number; readonly result: OpenResult | RunResult | MeasureResult | undefined }
-  | { readonly id: number; readonly error: ErrorMessage };
+  { readonly id: number; readonly result: SessionResult } | { readonly id: number; readonly error: ErrorMessage };

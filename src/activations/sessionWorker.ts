@@ -2,13 +2,14 @@
  * The worker's side of a session: ONNX Runtime's `run` blocks the thread it is called on, so it is called here.
  * Built as its own file, dist/session-worker.cjs.
  */
+import { setImmediate } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
-import { env, InferenceSession } from 'onnxruntime-node';
-import type { Tensor } from 'onnxruntime-node';
+import { env } from 'onnxruntime-node';
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import { flushDenormals } from '../binding/denormals';
 import { isSieveError, SieveError } from '../errors';
-import type { Device } from '../types';
-import { findMissingDevice } from './sessionDevices';
 import { oneLine, runtimeError } from './sessionErrors';
+import { buffersOf } from './sessionFeeds';
 import type {
   ErrorMessage,
   FeedMessage,
@@ -20,9 +21,11 @@ import type {
   SessionRequest,
   SessionRequestMessage,
   SessionResponseMessage,
+  SessionResult,
 } from './sessionProtocol';
 import { fromRuntimeTensor, isNumericType, toRuntimeTensor } from './sessionTensors';
-import type { DeviceAttempt, TensorInfo } from './types';
+import { describe, openModel } from './sessionWorkerOpen';
+import { createTrainer, type Trainer } from './trainingSessionWorker';
 
 const port = parentPort;
 if (port === null) throw new Error('session-worker is started by createSession, not on its own');
@@ -31,13 +34,19 @@ if (port === null) throw new Error('session-worker is started by createSession, 
 env.logLevel = 'fatal';
 
 let session: InferenceSession | undefined;
+let trainer: Trainer | undefined;
 let queue: Promise<void> = Promise.resolve();
+let isAbandoned = false;
 
 port.on('message', ({ id, request }: SessionRequestMessage) => {
+  isAbandoned ||= request.kind === 'abandon';
   queue = queue.then(() => answer(id, request));
 });
 
 async function answer(id: number, request: SessionRequest): Promise<void> {
+  // What arrived during the last run is seen first: it may be the order to stop.
+  await setImmediate();
+  if (isAbandoned && request.kind !== 'abandon') return;
   let response: SessionResponseMessage;
   try {
     response = { id, result: await handle(request) };
@@ -45,10 +54,10 @@ async function answer(id: number, request: SessionRequest): Promise<void> {
     response = { id, error: errorMessage(error) };
   }
   port!.postMessage(response, transferList(response));
-  if (request.kind === 'close') port!.close();
+  if (request.kind === 'close' || request.kind === 'abandon') port!.close();
 }
 
-async function handle(request: SessionRequest): Promise<OpenResult | RunResult | MeasureResult | undefined> {
+async function handle(request: SessionRequest): Promise<SessionResult> {
   switch (request.kind) {
     case 'open':
       return open(request);
@@ -56,59 +65,37 @@ async function handle(request: SessionRequest): Promise<OpenResult | RunResult |
       return run(request);
     case 'measure':
       return measure(request.feeds, request.repeats);
+    case 'step':
+      return openedTrainer().step(request.feeds);
+    case 'readState':
+      return { state: await openedTrainer().readState() };
+    case 'writeState':
+      openedTrainer().writeState(request.values);
+      return undefined;
     case 'close':
+    case 'abandon':
       await session?.release();
       session = undefined;
+      trainer = undefined;
       return undefined;
   }
 }
 
 async function open(request: OpenRequest): Promise<OpenResult> {
-  const attempts: DeviceAttempt[] = [];
-  for (const device of request.devices) {
-    const missing = findMissingDevice(device);
-    if (missing !== undefined) {
-      attempts.push({ device, taken: false, ...missing });
-      continue;
-    }
-    try {
-      session = await openOn(device, request);
-      attempts.push({ device, taken: true, reason: takenReason(request, device) });
-      break;
-    } catch (error) {
-      attempts.push({ device, taken: false, reason: oneLine(error) });
-    }
-  }
+  const { training } = request;
+  // Before the threads that ONNX Runtime starts, which may inherit it.
+  if (training !== undefined) flushDenormals();
+  const { device, attempts, ...opened } = await openModel(request);
+  session = opened.session;
+  if (training !== undefined && session !== undefined && device !== undefined)
+    trainer = createTrainer(session, training, device);
   return {
-    device: attempts.find(({ taken }) => taken)?.device,
+    device,
     attempts,
     inputs: session === undefined ? [] : session.inputMetadata.map(describe),
     outputs: session === undefined ? [] : session.outputMetadata.map(describe),
     runtimeVersion: env.versions.node ?? env.versions.common,
   };
-}
-
-function takenReason(request: OpenRequest, device: Device): string {
-  if (request.devices.length === 1) return 'asked for by name';
-  return device === request.devices[0] ? 'the first choice' : 'the first that works';
-}
-
-function openOn(device: Device, request: OpenRequest): Promise<InferenceSession> {
-  const options: InferenceSession.SessionOptions = {
-    executionProviders: [device],
-    graphOptimizationLevel: request.graphOptimization,
-    executionMode: 'sequential',
-    intraOpNumThreads: request.threads,
-    interOpNumThreads: 1,
-    logSeverityLevel: 4,
-    extra: { session: { intra_op: { allow_spinning: request.spinning ? '1' : '0' } } },
-  };
-  if (request.model.kind === 'path') return InferenceSession.create(request.model.path, options);
-  const { bytes, externalData } = request.model;
-  return InferenceSession.create(
-    bytes,
-    externalData.length === 0 ? options : { ...options, externalData: [...externalData] },
-  );
 }
 
 async function run({ feeds, outputs }: RunRequest): Promise<RunResult> {
@@ -159,10 +146,9 @@ function openedSession(): InferenceSession {
   return session;
 }
 
-function describe(metadata: InferenceSession.ValueMetadata): TensorInfo {
-  return metadata.isTensor
-    ? { name: metadata.name, type: metadata.type, dims: [...metadata.shape] }
-    : { name: metadata.name, type: 'other', dims: [] };
+function openedTrainer(): Trainer {
+  if (trainer === undefined) throw new SieveError('ERR_RUNTIME', 'The training session was used before it was open');
+  return trainer;
 }
 
 function errorMessage(error: unknown): ErrorMessage {
@@ -173,7 +159,10 @@ function errorMessage(error: unknown): ErrorMessage {
 /** Buffers move to the other thread. Two outputs may share one, which may be listed only once. */
 function transferList(response: SessionResponseMessage): ArrayBuffer[] {
   if ('error' in response || response.result === undefined) return [];
-  if ('latencyMs' in response.result) return [response.result.latencyMs.buffer as ArrayBuffer];
-  if (!('tensors' in response.result)) return [];
-  return [...new Set(response.result.tensors.map(({ data }) => data.buffer as ArrayBuffer))];
+  const { result } = response;
+  if ('latencyMs' in result) return [result.latencyMs.buffer as ArrayBuffer];
+  if ('tensors' in result) return buffersOf(result.tensors);
+  if ('results' in result) return buffersOf([...result.results, ...result.feeds]);
+  if ('state' in result) return [...result.state.values()].map(({ buffer }) => buffer as ArrayBuffer);
+  return [];
 }

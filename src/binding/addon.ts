@@ -219,6 +219,8 @@ export interface NativeAddon {
   backends(): { readonly name: Backend; readonly available: boolean }[];
   /** What a choice means here; throws where it can not be had. */
   resolveBackend(choice: BackendChoice): Backend;
+  /** The calling thread takes denormals for zero from now on; false where the processor can not. */
+  flushDenormals(): boolean;
   readonly CancelToken: new () => NativeCancelToken;
   /** labels: [rows]; copied. */
   readonly ColumnStream: new (labels: Int32Array, request: NativeColumnStreamRequest) => NativeColumnStream;

@@ -229,6 +229,21 @@ describe('opening', () => {
     await expect(opening).rejects.toMatchObject({ code: 'ERR_CANCELLED' });
   });
 
+  test('aborted inside ONNX Runtime, it leaves the process alive', async () => {
+    const model = new ModelBuilder();
+    const size = 1024;
+    const constant = model.node('ConstantOfShape', [model.ints([size, size])]);
+    let product = constant;
+    for (let layer = 0; layer < 16; layer++) product = model.node('MatMul', [product, constant]);
+    model.output(model.node('Add', [model.input('x', [size, size]), product]), [size, size]);
+    const controller = new AbortController();
+    // Folding the constants takes most of a second.
+    const opening = createSession({ bytes: model.bytes() }, { device: 'cpu', threads: 1, signal: controller.signal });
+    setTimeout(() => controller.abort(), 200);
+    await expect(opening).rejects.toMatchObject({ code: 'ERR_CANCELLED' });
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+  });
+
   test('checks its options', async () => {
     const bytes = smallModel();
     await expect(createSession({ bytes }, { threads: -1 })).rejects.toMatchObject({ code: 'ERR_OPTION' });
