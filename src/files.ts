@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { access, link, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { expected, SieveError } from './errors';
+import { expected, isSieveError, SieveError } from './errors';
 
 export interface WriteOptions {
   /** Replace the file where it exists. Without it an existing file is an error. */
@@ -16,25 +16,28 @@ const WRITE_CHUNK_BYTES = 1 << 30;
 /**
  * Writes a whole file or nothing: the contents go to a temporary name in the same folder, reach the disk, and
  * are then moved to `path`. A failure at any point leaves what was at `path` untouched.
+ * Contents given in chunks are asked for one after the other; each is written before the next, and what they throw
+ * themselves is passed on.
  * Without `force` the move itself refuses to replace a file, also one that appeared in the meantime.
  *
  * Errors: ERR_OUTPUT_EXISTS (the file is there and `force` is not), ERR_OUTPUT_UNWRITABLE (anything else).
  */
 export async function writeFileAtomic(
   path: string,
-  contents: string | Uint8Array,
+  contents: string | Uint8Array | Iterable<Uint8Array>,
   options: WriteOptions = {},
 ): Promise<void> {
   const existing = await checkOutput(path, options);
-  const bytes = typeof contents === 'string' ? Buffer.from(contents, 'utf8') : contents;
+  const chunks = typeof contents === 'string' ? [Buffer.from(contents, 'utf8')] : contents;
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     const file = await open(temporary, 'wx', existing === undefined ? 0o666 : existing.mode & 0o777);
     try {
-      for (let offset = 0; offset < bytes.byteLength;) {
-        const length = Math.min(WRITE_CHUNK_BYTES, bytes.byteLength - offset);
-        offset += (await file.write(bytes, offset, length)).bytesWritten;
-      }
+      for (const bytes of chunks instanceof Uint8Array ? [chunks] : chunks)
+        for (let offset = 0; offset < bytes.byteLength;) {
+          const length = Math.min(WRITE_CHUNK_BYTES, bytes.byteLength - offset);
+          offset += (await file.write(bytes, offset, length)).bytesWritten;
+        }
       await file.sync();
     } finally {
       await file.close();
@@ -43,7 +46,7 @@ export async function writeFileAtomic(
     else await moveWithoutReplacing(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw unwritable(path, error);
+    throw isSieveError(error) ? error : unwritable(path, error);
   }
 }
 

@@ -40,12 +40,13 @@ function slotsIn(group: ChannelGroup, tensor: string, channels: number, node: st
  */
 export function maskFor(group: ChannelGroup, removed: ReadonlySet<number>): ChannelMask {
   const mask: Record<string, readonly number[]> = {};
-  const shown = new Set<number>();
+  const shown = new Uint8Array(group.size);
   for (const { tensor, slots } of group.members) {
-    if (shown.size === group.size) break;
-    if (slots.every((slot) => slot < 0 || shown.has(slot))) continue;
-    for (const slot of slots) if (slot >= 0) shown.add(slot);
-    const indices = slots.flatMap((slot, index) => (removed.has(slot) ? [index] : []));
+    if (!shown.includes(0)) break;
+    if (slots.every((slot) => slot < 0 || shown[slot] === 1)) continue;
+    for (const slot of slots) if (slot >= 0) shown[slot] = 1;
+    const indices: number[] = [];
+    for (const [index, slot] of slots.entries()) if (removed.has(slot)) indices.push(index);
     if (indices.length > 0) mask[tensor] = indices;
   }
   return mask;
@@ -56,21 +57,39 @@ export function maskFor(group: ChannelGroup, removed: ReadonlySet<number>): Chan
  * floor of its own (a tensor may show only some of the slots). Fewer slots stay only together with all that stay of more.
  */
 export function removedSlots(group: ChannelGroup, order: readonly number[], count: number): Set<number> {
-  const kept = new Set<number>();
-  const shownSets = new Map<string, ReadonlySet<number>>();
-  for (const { slots } of group.members) {
-    const shown = new Set(slots.filter((slot) => slot >= 0));
-    shownSets.set([...shown].join(), shown);
-  }
-  for (const shown of shownSets.values()) {
+  const kept = new Uint8Array(group.size);
+  let left = count;
+  const keep = (slot: number): void => {
+    if (kept[slot] === 0) left--;
+    kept[slot] = 1;
+  };
+  for (const shown of shownSetsOf(group)) {
     const ranked = order.filter((slot) => shown.has(slot));
-    for (const slot of ranked.slice(0, defaultFloor(ranked.length))) kept.add(slot);
+    for (const slot of ranked.slice(0, defaultFloor(ranked.length))) keep(slot);
   }
   for (const slot of order) {
-    if (kept.size >= count) break;
-    kept.add(slot);
+    if (left <= 0) break;
+    keep(slot);
   }
-  return new Set(order.filter((slot) => !kept.has(slot)));
+  const removed = new Set<number>();
+  for (const slot of order) if (kept[slot] === 0) removed.add(slot);
+  return removed;
+}
+
+const shownSets = new WeakMap<ChannelGroup, readonly ReadonlySet<number>[]>();
+
+/** What tensors show of a group, each set once: a search for a budget asks dozens of times. */
+function shownSetsOf(group: ChannelGroup): readonly ReadonlySet<number>[] {
+  const known = shownSets.get(group);
+  if (known !== undefined) return known;
+  const byContent = new Map<string, ReadonlySet<number>>();
+  for (const slots of new Set(group.members.map((member) => member.slots))) {
+    const shown = new Set(slots.filter((slot) => slot >= 0));
+    byContent.set([...shown].join(), shown);
+  }
+  const found = [...byContent.values()];
+  shownSets.set(group, found);
+  return found;
 }
 
 /** Whether every tensor of the group shows all of its slots, so that any slots of the same number cost the same. */

@@ -1,5 +1,5 @@
 import type { LayerCost, ModelCost } from '../types';
-import type { Model } from './ir';
+import type { Model, Node } from './ir';
 import { macsOfNode } from './macs';
 import { parametersOf, type Parameter } from './parameterRoles';
 import { externalReferences } from './proto/external';
@@ -38,11 +38,14 @@ export function measureLayers(model: Model, shapes: ShapeMap): LayerCosts {
   const { shapes: counted, batch } = shapesForOneBatch(model, shapes);
   const seen = new Set<string>();
   const behindLayer = new Set<string>();
+  const producers = new Map<string, Node>();
+  const stored = { initializers: model.graph.initializers, producers };
   const layers: LayerCost[] = [];
   const learned = new Map<string, readonly Parameter[]>();
   let runningStatistics = 0;
   for (const node of model.graph.nodes) {
-    const found = parametersOf(model.graph, node, (tensor) => behindLayer.has(tensor));
+    for (const output of node.outputs) producers.set(output, node);
+    const found = parametersOf(stored, node, (tensor) => behindLayer.has(tensor));
     const own = found.filter(({ kind }) => kind === 'learned');
     if (own.length > 0) learned.set(node.key, own);
     const fresh = found.filter(({ name }) => !seen.has(name) && seen.add(name));

@@ -41,19 +41,24 @@ function buildIndex(graph: Graph): GraphIndex {
 }
 
 /** Names of all tensors a node reads, also from within its subgraphs; each once, without left-out inputs. */
-export function tensorsRead(node: Node): ReadonlySet<string> {
-  const names = new Set(node.inputs);
+export function tensorsRead(node: Node): readonly string[] {
+  const { inputs } = node;
+  const references: string[] = [];
   for (const attribute of node.attributes.values())
-    if (attribute.kind === 'opaque') for (const name of attribute.references) names.add(name);
+    if (attribute.kind === 'opaque') references.push(...attribute.references);
+  const isPlain = references.length === 0 && inputs.every((name, at) => name !== '' && inputs.indexOf(name) === at);
+  if (isPlain) return inputs;
+  const names = new Set([...inputs, ...references]);
   names.delete('');
-  return names;
+  return [...names];
 }
 
 /** Tensors that the graph's outputs depend on, those that subgraphs read included. */
-export function neededTensors(graph: Graph): Set<string> {
+export function neededTensors(graph: Graph): ReadonlySet<string> {
   const needed = new Set(graph.outputs.map((info) => info.name));
-  for (const node of [...graph.nodes].reverse()) {
-    if (!node.outputs.some((name) => needed.has(name))) continue;
+  for (let at = graph.nodes.length - 1; at >= 0; at--) {
+    const node = graph.nodes[at];
+    if (node?.outputs.some((name) => needed.has(name)) !== true) continue;
     for (const name of tensorsRead(node)) needed.add(name);
   }
   return needed;

@@ -42,6 +42,8 @@ export interface Tensor {
   readonly dims: readonly number[];
   /** Raw element bytes; NOT necessarily aligned to the element size. Throws for strings and 'other'. */
   readonly bytes: () => Uint8Array;
+  /** Where the bytes are computed: puts the same into an array of `byteLength`, without another one beside it. */
+  readonly copyTo?: (target: Uint8Array) => void;
   readonly byteLength: number;
   readonly origin?: Origin;
 }

@@ -1,7 +1,6 @@
 import { tensorAttribute } from './attributes';
 import { elementCount } from './elementSize';
-import { graphIndex } from './graphIndex';
-import type { Graph, Node, Tensor } from './ir';
+import type { Node, Tensor } from './ir';
 import { isFloatType } from './tensor';
 
 /**
@@ -48,11 +47,21 @@ export interface Parameter {
   readonly kind: 'learned' | 'statistic';
 }
 
+/** Where constants of a graph come from: initializers, and nodes by what they write. */
+export interface StoredTensors {
+  readonly initializers: ReadonlyMap<string, Tensor>;
+  readonly producers: ReadonlyMap<string, Node>;
+}
+
 /**
  * The parameters of a node. Element-wise constants of more than one element are learned where the other
  * operand has passed a layer with parameters; before the first layer they normalise the input and are not.
  */
-export function parametersOf(graph: Graph, node: Node, isAfterLayer: (tensor: string) => boolean): Parameter[] {
+export function parametersOf(
+  stored: StoredTensors,
+  node: Node,
+  isAfterLayer: (tensor: string) => boolean,
+): Parameter[] {
   if (node.domain !== '') return [];
   const learned = (LEARNED_INPUTS[node.opType] ?? affineInputs(node, isAfterLayer)).map(
     (input) => [input, 'learned'] as const,
@@ -60,10 +69,10 @@ export function parametersOf(graph: Graph, node: Node, isAfterLayer: (tensor: st
   const statistics = (STATISTIC_INPUTS[node.opType] ?? []).map((input) => [input, 'statistic'] as const);
   const minimum = AFFINE.has(node.opType) ? 2 : 1;
   return [...learned, ...statistics].flatMap(([input, kind]) => {
-    const stored = storedTensor(graph, node.inputs[input] ?? '');
-    if (stored === undefined || elementCount(stored.tensor.dims) < minimum) return [];
-    if (!isFloatType(stored.tensor.dataType) && !stored.quantized && !isQuantizedOperator(node)) return [];
-    return [{ name: stored.name, count: elementCount(stored.tensor.dims), kind }];
+    const found = storedTensor(stored, node.inputs[input] ?? '');
+    if (found === undefined || elementCount(found.tensor.dims) < minimum) return [];
+    if (!isFloatType(found.tensor.dataType) && !found.quantized && !isQuantizedOperator(node)) return [];
+    return [{ name: found.name, count: elementCount(found.tensor.dims), kind }];
   });
 }
 
@@ -78,18 +87,18 @@ function affineInputs(node: Node, isAfterLayer: (tensor: string) => boolean): nu
 
 /** The stored tensor behind an operand. */
 function storedTensor(
-  graph: Graph,
+  stored: StoredTensors,
   name: string,
 ): { readonly name: string; readonly tensor: Tensor; readonly quantized: boolean } | undefined {
-  const initializer = graph.initializers.get(name);
+  const initializer = stored.initializers.get(name);
   if (initializer !== undefined) return { name, tensor: initializer, quantized: false };
-  const producer = graphIndex(graph).producers.get(name);
+  const producer = stored.producers.get(name);
   if (producer?.domain !== '') return undefined;
   if (producer.opType === 'Constant') {
     const tensor = tensorAttribute(producer, 'value');
     return tensor && { name, tensor, quantized: false };
   }
   if (!TRANSPARENT.has(producer.opType)) return undefined;
-  const source = storedTensor(graph, producer.inputs[0] ?? '');
+  const source = storedTensor(stored, producer.inputs[0] ?? '');
   return source && { ...source, quantized: source.quantized || producer.opType === 'DequantizeLinear' };
 }

@@ -8,7 +8,8 @@ import type { ModelBytes } from '../types';
 import type { Model, Tensor } from './ir';
 import { cameWithExternalData, externalReferences } from './proto/external';
 import type { ExternalPlacement, TensorPlacement } from './proto/buildTensor';
-import { serializeModelProto } from './proto/serialize';
+import { serializeInChunks, serializeModelProto } from './proto/serialize';
+import { copyTensor } from './tensor';
 
 /** Protobuf itself ends at 2 GiB; encoders and runtimes get into trouble shortly before. */
 const LARGEST_INLINE_BYTES = 1.9 * 2 ** 30;
@@ -56,14 +57,14 @@ export async function writeModel(
 ): Promise<void> {
   await assertWritable(path, options);
   if (!cameWithExternalData(model) && weightBytes(model) <= LARGEST_INLINE_BYTES) {
-    await writeFileAtomic(path, serializeModelProto(model), options);
+    await writeFileAtomic(path, serializeInChunks(model), options);
     return;
   }
   const { data, offsets } = concatenate(largeInitializers(model));
   if (data.length === 0) {
     await writeFileAtomic(
       path,
-      serializeModelProto(model, () => 'inline'),
+      serializeInChunks(model, () => 'inline'),
       options,
     );
     return;
@@ -74,11 +75,11 @@ export async function writeModel(
     const offset = offsets.get(tensor);
     return offset === undefined ? 'inline' : { location, offset, length: tensor.byteLength };
   };
-  const bytes = serializeModelProto(model, placement);
+  const chunks = serializeInChunks(model, placement);
   const wasThere = await exists(dataPath);
   await writeFileAtomic(dataPath, data, { force: true });
   try {
-    await writeFileAtomic(path, bytes, options);
+    await writeFileAtomic(path, chunks, options);
   } catch (error) {
     if (!wasThere) await rm(dataPath, { force: true });
     throw error;
@@ -102,7 +103,7 @@ function concatenate(tensors: readonly Tensor[]): { data: Uint8Array; offsets: M
     length += tensor.byteLength;
   }
   const data = new Uint8Array(length);
-  for (const [tensor, offset] of offsets) data.set(tensor.bytes(), offset);
+  for (const [tensor, offset] of offsets) copyTensor(tensor, data.subarray(offset, offset + tensor.byteLength));
   return { data, offsets };
 }
 

@@ -3,8 +3,6 @@ import { decodeHalf, encodeHalf } from './halfPrecision';
 import { elementCount, elementSize } from './elementSize';
 import type { DataType, Tensor } from './ir';
 
-const { isInteger } = Number;
-
 const FLOAT_TYPES: ReadonlySet<DataType> = new Set(['float32', 'float16', 'bfloat16', 'float64']);
 const INTEGER_TYPES: ReadonlySet<DataType> = new Set([
   'uint8',
@@ -117,51 +115,42 @@ export function rawTensor(
   return { name, dataType, dims, byteLength, bytes: () => bytes, origin: like?.origin };
 }
 
+/** How a computed tensor comes to its bytes: by filling an array of the right length, or by making one. */
+export type Computation = { readonly like?: Tensor } & (
+  { readonly copyTo: (target: Uint8Array) => void } | { readonly bytes: () => Uint8Array }
+);
+
 /** A tensor whose bytes are made each time they are asked for: nothing is held but what they are made from. */
 export function computedTensor(
   name: string,
   dims: readonly number[],
   dataType: DataType,
-  bytes: () => Uint8Array,
-  like?: Tensor,
+  computation: Computation,
 ): Tensor {
-  return {
-    name,
-    dataType,
-    dims,
-    byteLength: elementCount(dims) * requireSize(dataType, name),
-    bytes,
-    origin: like?.origin,
+  const byteLength = elementCount(dims) * requireSize(dataType, name);
+  const origin = computation.like?.origin;
+  if ('bytes' in computation) return { name, dataType, dims, byteLength, bytes: computation.bytes, origin };
+  const { copyTo } = computation;
+  const bytes = (): Uint8Array => {
+    const target = new Uint8Array(byteLength);
+    copyTo(target);
+    return target;
   };
+  return { name, dataType, dims, byteLength, bytes, copyTo, origin };
 }
 
-/**
- * The tensor with only the given indices along one axis, in the given order; any element type, bytes are moved
- * as they are, each time they are asked for. Other fields of its message are kept.
- */
-export function selectAlongAxis(tensor: Tensor, axis: number, indices: readonly number[]): Tensor {
-  const length = tensor.dims[axis];
-  if (length === undefined)
-    throw expected('ERR_SHAPE', `an axis below ${tensor.dims.length}`, `tensor "${tensor.name}"`, axis);
-  for (const index of indices)
-    if (!isInteger(index) || index < 0 || index >= length)
-      throw expected('ERR_SHAPE', `indices 0..${length - 1} on axis ${axis}`, `tensor "${tensor.name}"`, index);
-  const dims = tensor.dims.map((dim, position) => (position === axis ? indices.length : dim));
-  const inner = elementCount(tensor.dims.slice(axis + 1)) * requireSize(tensor.dataType, tensor.name);
-  const outer = elementCount(tensor.dims.slice(0, axis));
-  const select = (): Uint8Array => {
-    const source = tensor.bytes();
-    const bytes = new Uint8Array(outer * indices.length * inner);
-    let at = 0;
-    for (let block = 0; block < outer; block += 1)
-      for (const index of indices) {
-        const start = (block * length + index) * inner;
-        bytes.set(source.subarray(start, start + inner), at);
-        at += inner;
-      }
-    return bytes;
-  };
-  return computedTensor(tensor.name, dims, tensor.dataType, select, tensor);
+/** Puts the bytes of a tensor into `target`, which must be as long. ERR_SHAPE where they are not as many as its dims say. */
+export function copyTensor(tensor: Tensor, target: Uint8Array): void {
+  if (tensor.copyTo !== undefined) return tensor.copyTo(target);
+  const bytes = tensor.bytes();
+  if (bytes.length !== target.length)
+    throw expected('ERR_SHAPE', `${target.length} bytes`, `tensor "${tensor.name}"`, `${bytes.length} bytes`);
+  target.set(bytes);
+}
+
+/** Bytes of one element. ERR_MODEL_UNSUPPORTED for strings and 'other'. */
+export function elementSizeOf(tensor: Tensor): number {
+  return requireSize(tensor.dataType, tensor.name);
 }
 
 /** Axes reordered: axis k of the result is axis `permutation[k]` of the tensor. Any element type; bytes are moved when asked for. */
@@ -178,7 +167,7 @@ export function transposeTensor(tensor: Tensor, permutation: readonly number[], 
     else permuteInto(new BigUint64Array(bytes.buffer), new BigUint64Array(buffer), dims, strides);
     return bytes;
   };
-  return computedTensor(name, dims, tensor.dataType, permute);
+  return computedTensor(name, dims, tensor.dataType, { bytes: permute });
 }
 
 /** Walks the result in order; `strides` are the source's, one for each axis of the result. */

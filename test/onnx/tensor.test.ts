@@ -1,12 +1,5 @@
 import type { DataType, Tensor } from '../../src/onnx/ir';
-import {
-  float32Tensor,
-  int64Tensor,
-  rawTensor,
-  selectAlongAxis,
-  tensorToFloat32,
-  tensorToNumbers,
-} from '../../src/onnx/tensor';
+import { float32Tensor, int64Tensor, rawTensor, tensorToFloat32, tensorToNumbers } from '../../src/onnx/tensor';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, TensorProtoSchema } from '../../src/onnx/proto/generated/onnx_pb';
 import { parseModel } from '../../src/onnx/load';
@@ -109,14 +102,6 @@ test('typed fields hold the same values as raw bytes, for every type', () => {
     expect({ name, type: tensor?.dataType }).toEqual({ name, type: name });
     expect({ name, values: tensor && tensorToNumbers(tensor) }).toEqual({ name, values });
   }
-});
-
-test('positions along an axis are taken in the given order, whatever the element type', () => {
-  const tensor = float32Tensor('x', [2, 3, 2], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
-  expect(Array.from(tensorToFloat32(selectAlongAxis(tensor, 1, [2, 0])))).toEqual([4, 5, 0, 1, 10, 11, 6, 7]);
-  expect(selectAlongAxis(tensor, 0, []).dims).toEqual([0, 3, 2]);
-  expect(tensorToNumbers(selectAlongAxis(int64Tensor('i', [3], [7, 8, 9]), 0, [1, 1]))).toEqual([8, 8]);
-  expect(() => selectAlongAxis(tensor, 1, [3])).toThrow(/indices 0\.\.2 on axis 1/);
 });
 
 test('wrong lengths and types are refused', () => {

@@ -107,6 +107,7 @@ function followChannels(node: Node, facts: GraphFacts, walk: Walk, use: LinearUs
   const rule = ruleOf(node);
   if (use === undefined && node.inputs.every((name) => !walk.labels.has(name))) return undefined;
   const written = new Map<string, ChannelLabel>();
+  const fixedReason = `${describe(node)} joins them with channels that are fixed`;
   const context: FlowContext = {
     ...facts,
     label: (tensor) => walk.labels.get(tensor),
@@ -119,10 +120,10 @@ function followChannels(node: Node, facts: GraphFacts, walk: Walk, use: LinearUs
       if (tensor !== undefined && tensor !== '' && label !== undefined) written.set(tensor, label);
     },
     fresh: walk.forest.fresh,
-    tie: (first, second) => walk.forest.tie(first, second, `${describe(node)} joins them with channels that are fixed`),
+    tie: (first, second) => walk.forest.tie(first, second, fixedReason),
     freeze: walk.forest.freeze,
     produces: (slots) => use?.produced.push(...slots),
-    consumes: (slots) => use?.consumed.push(...slots),
+    consumes: (slots) => use?.consumed.push(slots),
   };
   const refusal = rule === undefined ? 'is not known' : rule.flow(node, context);
   if (refusal === undefined) {

@@ -62,7 +62,7 @@ function unvaryingTensors(graph: Graph): ReadonlySet<string> {
   for (const node of graph.nodes) {
     if (node.domain !== '' || node.opType.startsWith('Random') || node.opType === 'Bernoulli') continue;
     const reads = tensorsRead(node);
-    if ((reads.size > 0 || node.opType === 'Constant') && [...reads].every((name) => names.has(name)))
+    if ((reads.length > 0 || node.opType === 'Constant') && reads.every((name) => names.has(name)))
       for (const name of node.outputs) if (name !== '') names.add(name);
   }
   return names;
@@ -89,7 +89,7 @@ function readConstant(
   const dims = shapes.get(name);
   if (!dims?.every((dim) => typeof dim === 'number') || elementCount(dims) !== elementCount(source.dims))
     return undefined;
-  return computedTensor(name, dims, source.dataType, source.bytes);
+  return computedTensor(name, dims, source.dataType, { bytes: source.bytes });
 }
 
 const RESHAPING: ReadonlySet<string> = new Set(['Identity', 'Reshape', 'Squeeze', 'Unsqueeze', 'Flatten']);
@@ -97,11 +97,11 @@ const RESHAPING: ReadonlySet<string> = new Set(['Identity', 'Reshape', 'Squeeze'
 /** Between floating-point types, as runtimes convert; float64 goes to float32 alone, lest it be rounded twice. */
 function converted(source: Tensor, dataType: DataType | undefined, name: string): Tensor | undefined {
   if (dataType === undefined || !isFloatType(source.dataType) || !isFloatType(dataType)) return undefined;
-  if (source.dataType === dataType) return computedTensor(name, source.dims, dataType, source.bytes);
+  if (source.dataType === dataType) return computedTensor(name, source.dims, dataType, { bytes: source.bytes });
   if (source.dataType === 'float64' && dataType !== 'float32') return undefined;
   const like = rawTensor(name, [0], dataType, new Uint8Array(0));
   const convert = () => float32Tensor(name, source.dims, tensorToFloat32(source), like).bytes();
-  return computedTensor(name, source.dims, dataType, convert);
+  return computedTensor(name, source.dims, dataType, { bytes: convert });
 }
 
 /** Small constants that the graph computes from other constants. */

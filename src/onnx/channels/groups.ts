@@ -10,8 +10,8 @@ export interface LinearUse {
   readonly output: string;
   /** Slots of its output channels, one for each position. */
   readonly produced: number[];
-  /** Slots it contracts over. */
-  readonly consumed: number[];
+  /** Lists of the slots it contracts over. */
+  readonly consumed: (readonly number[])[];
   /** Why its channels could not be followed. */
   readonly refusal: string | undefined;
 }
@@ -22,8 +22,11 @@ export interface Labelling {
   readonly uses: readonly LinearUse[];
 }
 
-/** Slots of one group by root, numbered in the order in which producers first show them. */
-type Numbering = Map<number, { readonly group: number; readonly slot: number }>;
+/** Of the slots that layers produce, by root: the group each belongs to, and its number in there; −1 for other slots. */
+interface Numbering {
+  readonly group: Int32Array;
+  readonly slot: Int32Array;
+}
 
 /**
  * Layers whose outputs share a slot form one group. Slots that no layer produces (padding that nothing was added
@@ -33,29 +36,46 @@ export function collectGroups(graph: Graph, labelling: Labelling): ChannelAnalys
   const { forest, uses } = labelling;
   const producing = uses.filter((use) => use.produced.some((slot) => slot !== FIXED));
   const members = producersByGroup(producing, forest);
-  const numbering: Numbering = new Map();
-  for (const [group, producers] of members.entries()) {
-    let next = 0;
-    for (const slot of producers.flatMap((use) => use.produced)) {
-      if (slot === FIXED) continue;
-      const root = forest.root(slot);
-      if (!numbering.has(root)) numbering.set(root, { group, slot: next++ });
-    }
-  }
+  const { numbering, roots } = numberSlots(members, forest);
   const tensors = membersByGroup(labelling, numbering, members.length);
   const consumers = consumersByGroup(uses, forest, numbering, members.length);
   const groups = members.map((producers, group): ChannelGroup => {
-    const roots = [...numbering].filter(([, entry]) => entry.group === group).map(([root]) => root);
+    const own = roots[group] ?? [];
     return {
       id: producers[0]?.output ?? '',
-      size: roots.length,
+      size: own.length,
       members: tensors[group] ?? [],
       producers: producers.map((use) => use.node),
       consumers: consumers[group] ?? [],
-      ...verdict(roots, forest),
+      ...verdict(own, forest),
     };
   });
   return { groups, notCut: layersNotCut(graph, uses, groups, members) };
+}
+
+/** In the order in which the producers of a group first show its slots; `roots` are those of each group, in that order. */
+function numberSlots(
+  members: readonly (readonly LinearUse[])[],
+  forest: SlotForest,
+): { readonly numbering: Numbering; readonly roots: readonly (readonly number[])[] } {
+  const numbering = {
+    group: new Int32Array(forest.count()).fill(-1),
+    slot: new Int32Array(forest.count()).fill(-1),
+  };
+  const roots = members.map((producers, group) => {
+    const own: number[] = [];
+    for (const { produced } of producers)
+      for (const slot of produced) {
+        if (slot === FIXED) continue;
+        const root = forest.root(slot);
+        if (numbering.group[root] !== -1) continue;
+        numbering.group[root] = group;
+        numbering.slot[root] = own.length;
+        own.push(root);
+      }
+    return own;
+  });
+  return { numbering, roots };
 }
 
 function producersByGroup(producing: readonly LinearUse[], forest: SlotForest): LinearUse[][] {
@@ -80,19 +100,39 @@ function producersByGroup(producing: readonly LinearUse[], forest: SlotForest): 
   return [...byFirst.values()];
 }
 
+/**
+ * Tensors in the order in which they are defined. Tensors that an operator passes on with the same channels share their
+ * index maps: behind every Concat of a dense network there are as many of them as groups, each as long as the tensor.
+ */
 function membersByGroup({ forest, labels }: Labelling, numbering: Numbering, count: number): GroupMember[][] {
   const result = Array.from({ length: count }, (): GroupMember[] => []);
+  const known = new Map<readonly number[], readonly (readonly [group: number, slots: readonly number[]])[]>();
   for (const [tensor, { axis, slots }] of labels) {
-    const entries = slots.map((slot) => (slot === FIXED ? undefined : numbering.get(forest.root(slot))));
-    for (const group of new Set(entries.map((entry) => entry?.group)))
-      if (group !== undefined)
-        result[group]?.push({
-          tensor,
-          axis,
-          slots: entries.map((entry) => (entry?.group === group ? entry.slot : -1)),
-        });
+    const maps = known.get(slots) ?? indexMaps(slots, forest, numbering);
+    known.set(slots, maps);
+    for (const [group, own] of maps) {
+      const previous = result[group]?.at(-1)?.slots;
+      result[group]?.push({ tensor, axis, slots: previous !== undefined && sameSlots(previous, own) ? previous : own });
+    }
   }
   return result;
+}
+
+function sameSlots(first: readonly number[], second: readonly number[]): boolean {
+  return first === second || (first.length === second.length && first.every((slot, at) => slot === second[at]));
+}
+
+function indexMaps(slots: readonly number[], forest: SlotForest, numbering: Numbering): [number, readonly number[]][] {
+  const maps = new Map<number, number[]>();
+  for (const [position, slot] of slots.entries()) {
+    const root = slot === FIXED ? -1 : forest.root(slot);
+    const group = numbering.group[root] ?? -1;
+    if (group === -1) continue;
+    let own = maps.get(group);
+    if (own === undefined) maps.set(group, (own = new Array<number>(slots.length).fill(-1)));
+    own[position] = numbering.slot[root] ?? -1;
+  }
+  return [...maps];
 }
 
 function consumersByGroup(
@@ -103,10 +143,10 @@ function consumersByGroup(
 ): string[][] {
   const result = Array.from({ length: count }, (): string[] => []);
   for (const use of uses) {
-    const groups = new Set(
-      use.consumed.map((slot) => (slot === FIXED ? undefined : numbering.get(forest.root(slot))?.group)),
-    );
-    for (const group of groups) if (group !== undefined) result[group]?.push(use.node);
+    const groups = new Set<number>();
+    for (const slots of use.consumed)
+      for (const slot of slots) if (slot !== FIXED) groups.add(numbering.group[forest.root(slot)] ?? -1);
+    for (const group of groups) result[group]?.push(use.node);
   }
   return result;
 }

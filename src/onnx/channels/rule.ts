@@ -1,5 +1,6 @@
 import { withAttribute } from '../attributes';
 import type { Node, Shape, Tensor } from '../ir';
+import type { AxisSelection } from '../selectPositions';
 import type { Shuffle } from './shuffles';
 import type { ChannelLabel, PlacedLabel } from './slots';
 
@@ -41,12 +42,6 @@ export interface FlowContext extends GraphFacts {
 export interface KeptPositions {
   readonly axis: number;
   readonly size: number;
-  readonly positions: readonly number[];
-}
-
-/** One axis of a constant and the positions of it that stay. */
-export interface AxisSelection {
-  readonly axis: number;
   readonly positions: readonly number[];
 }
 

@@ -17,6 +17,8 @@ export interface PlacedLabel extends ChannelLabel {
  * frozen slot freezes all that are or become tied to it, and keeps the reason that came first.
  */
 export interface SlotForest {
+  /** How many slots there are; they are numbered from 0. */
+  readonly count: () => number;
   readonly fresh: (count: number) => number[];
   readonly root: (slot: number) => number;
   /** Makes two positions one. Where one of them is FIXED the other is frozen for `reason`. */
@@ -44,6 +46,7 @@ export function createSlotForest(): SlotForest {
     if (!frozen.has(at)) frozen.set(at, { order: order++, reason });
   }
   return {
+    count: () => parent.length,
     root,
     fresh(count) {
       return Array.from({ length: count }, () => parent.push(parent.length) - 1);

@@ -28,7 +28,7 @@ export function analyzeDataFlow(graph: Graph): DataFlow {
   const depths = new Map<string, number>(graph.inputs.map(({ name }) => [name, 1]));
   const exits = new Map<string, string[]>();
   const varies = (tensor: string): boolean => depths.has(tensor);
-  const operands = (node: Node): readonly string[] => [...tensorsRead(node)].filter(varies);
+  const operands = (node: Node): readonly string[] => tensorsRead(node).filter(varies);
 
   const commonEntry = (first: string | undefined, second: string | undefined): string | undefined => {
     let [left, right] = [first, second];

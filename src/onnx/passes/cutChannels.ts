@@ -2,13 +2,14 @@ import { expected } from '../../errors';
 import type { ChannelMask } from '../../types';
 import { factsOf } from '../channels/facts';
 import { keptByMask, keptPositions, type RemovedSlots } from '../channels/mask';
-import type { AxisSelection, CutContext, GraphFacts, KeptPositions } from '../channels/rule';
+import type { CutContext, GraphFacts, KeptPositions } from '../channels/rule';
 import { ruleOf } from '../channels/rules';
 import { isSizeArithmetic } from '../channels/sizes';
 import type { ChannelAnalysis } from '../channels/types';
 import { freshName, takenNames } from '../graphIndex';
 import type { Graph, Model, Tensor, ValueInfo } from '../ir';
-import { int64Tensor, selectAlongAxis } from '../tensor';
+import { describeSelections, selectPositions } from '../selectPositions';
+import { int64Tensor } from '../tensor';
 import { dropEmptied, emptiedTensors, withoutSingleConcats } from './dropEmptied';
 import { removeNewlyDead } from './removeNewlyDead';
 
@@ -86,15 +87,17 @@ function cutContext(
     ...facts,
     kept: (tensor) => (tensor === undefined ? undefined : kept.get(tensor)),
     slice: (constant, selections) =>
-      replace(constant, JSON.stringify(selections), () => selectPositions(facts.constant(constant), selections)),
+      replace(constant, describeSelections(selections), () =>
+        selectPositions(requireConstant(facts.constant(constant)), selections),
+      ),
     integersAs: (instead, values) =>
       replace(instead, JSON.stringify(values), () => int64Tensor(instead, [values.length], values)),
   };
 }
 
-function selectPositions(tensor: Tensor | undefined, selections: readonly AxisSelection[]): Tensor {
+function requireConstant(tensor: Tensor | undefined): Tensor {
   if (tensor === undefined) throw new TypeError('only constants can be sliced');
-  return selections.reduce((cut, { axis, positions }) => selectAlongAxis(cut, axis, positions), tensor);
+  return tensor;
 }
 
 /** The name of what is replaced goes to its first replacement, unless the original is still read. */

@@ -27,7 +27,7 @@ export function dropEmptied(
   });
   const left = removeNewlyDead(graph, { ...graph, nodes });
   const isEmptied = (name: string): boolean => emptied.has(name);
-  const starved = left.nodes.find((node) => [...tensorsRead(node)].some(isEmptied) || node.outputs.some(isEmptied));
+  const starved = left.nodes.find((node) => tensorsRead(node).some(isEmptied) || node.outputs.some(isEmptied));
   return { graph: left, starved };
 }
 

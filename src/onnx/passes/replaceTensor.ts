@@ -22,7 +22,7 @@ export function replaceTensor(graph: Graph, tensor: string, by: string): Graph {
 }
 
 function readsInside(node: Node, tensor: string): boolean {
-  return tensorsRead({ ...node, inputs: [] }).has(tensor);
+  return tensorsRead({ ...node, inputs: [] }).includes(tensor);
 }
 
 function identity(graph: Graph, producer: Node, output: string, input: string): Node {

@@ -4,7 +4,7 @@ import type { Graph, Model, Node, Tensor, ValueInfo } from '../ir';
 import { buildAttribute } from './buildAttribute';
 import { buildInitializer, type TensorPlacement } from './buildTensor';
 import { buildValueInfo } from './buildValueInfo';
-import { encodedLength, encodeModel } from './encode';
+import { encodedLength, encodeInChunks, encodeModel } from './encode';
 import {
   GraphProtoSchema,
   ModelProtoSchema,
@@ -29,6 +29,16 @@ const PRODUCER_NAME = 'onnx-sieve';
 export function serializeModelProto(model: Model, placement?: TensorPlacement): Uint8Array {
   const message = buildModel(model, placement);
   return sourceBytesOf(message) ?? encodeModel(message);
+}
+
+/**
+ * The same bytes one after the other, for a file: nearly nothing is held beside the model. A chunk only holds until the
+ * next one is asked for.
+ */
+export function serializeInChunks(model: Model, placement?: TensorPlacement): Iterable<Uint8Array> {
+  const message = buildModel(model, placement);
+  const source = sourceBytesOf(message);
+  return source === undefined ? encodeInChunks(message) : [source];
 }
 
 /** Length of what `serializeModelProto` gives, for little more than the time it takes to walk the graph. */

@@ -38,7 +38,7 @@ function largeModel(): Uint8Array {
   let x = m.gemm(pooled, 3, WIDTH, { outputs: ['h0'] });
   for (const layer of [0, 1]) {
     const unread = () => new Uint8Array(0);
-    const weight = m.initializer(computedTensor(`large_${layer}`, [WIDTH, WIDTH], 'float32', unread));
+    const weight = m.initializer(computedTensor(`large_${layer}`, [WIDTH, WIDTH], 'float32', { bytes: unread }));
     x = m.node('Gemm', [m.node('Relu', [x]), weight], { transB: 1 }, { outputs: [`h${layer + 1}`] });
   }
   m.output(m.gemm(x, WIDTH, 10), ['N', 10]);

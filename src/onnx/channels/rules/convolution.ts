@@ -1,6 +1,7 @@
 import { intAttribute } from '../../attributes';
 import type { Node, Tensor } from '../../ir';
-import type { AxisSelection, CutContext, FlowContext, OperatorRule, Refusal } from '../rule';
+import type { AxisSelection } from '../../selectPositions';
+import type { CutContext, FlowContext, OperatorRule, Refusal } from '../rule';
 import { inputOf, range, withInput, withInt } from '../rule';
 import { FIXED } from '../slots';
 
@@ -84,21 +85,10 @@ function cutConvolution(node: Node, context: CutContext): Node {
   const select = (axis: number, positions: readonly number[] | undefined) => {
     if (positions !== undefined) selections.push({ axis, positions });
   };
-  if (transposed) {
-    select(0, inputs);
-    if (!wholeGroups)
-      select(
-        1,
-        outputs?.filter((at) => at < outputsPerGroup),
-      );
-  } else {
-    select(0, outputs);
-    if (!wholeGroups)
-      select(
-        1,
-        inputs?.filter((at) => at < inputsPerGroup),
-      );
-  }
+  const within = (positions: readonly number[] | undefined, extent: number) =>
+    groups === 1 ? positions : positions?.filter((at) => at < extent);
+  select(0, transposed ? inputs : outputs);
+  if (!wholeGroups) select(1, transposed ? within(outputs, outputsPerGroup) : within(inputs, inputsPerGroup));
   let changed = node;
   if (selections.length > 0) changed = withInput(changed, 1, context.slice(weightName, selections));
   if (outputs !== undefined && bias !== undefined && bias !== '')

@@ -1,6 +1,7 @@
 import { intAttribute } from '../../attributes';
 import type { Node, Tensor } from '../../ir';
-import type { AxisSelection, CutContext, FlowContext, GraphFacts, OperatorRule, Refusal } from '../rule';
+import type { AxisSelection } from '../../selectPositions';
+import type { CutContext, FlowContext, GraphFacts, OperatorRule, Refusal } from '../rule';
 import { inputOf, withInput } from '../rule';
 import type { ChannelLabel } from '../slots';
 import { FIXED } from '../slots';
