@@ -1,5 +1,4 @@
 import type { GraphBuilder, Value } from '../graphBuilder';
-import { slice } from '../operations';
 import { convAttributes, outputPadding, type ConvolutionGeometry } from './convolutionGeometry';
 
 /** From the narrow side to the wide one: a Conv's input gradient, a ConvTranspose's result. */
@@ -10,7 +9,5 @@ export function toWide(build: GraphBuilder, geometry: ConvolutionGeometry, narro
 
 /** From the wide side to the narrow one: a ConvTranspose's input gradient. */
 export function toNarrow(build: GraphBuilder, geometry: ConvolutionGeometry, wide: Value, weight: Value): Value {
-  const found = build.emit('Conv', [wide, weight], convAttributes(geometry))[0]!;
-  // An output padding of a stride or more has room for further windows.
-  return geometry.narrow.reduce((own, size, axis) => slice(build, own, axis + 2, 0, size), found);
+  return build.emit('Conv', [wide, weight], convAttributes(geometry))[0]!;
 }

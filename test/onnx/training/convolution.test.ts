@@ -1,0 +1,139 @@
+import type { Model } from '../../../src/onnx/ir';
+import { ModelBuilder } from '../../support/modelBuilder';
+import { checkGradients, type GradientCheckOptions } from './gradientCheck';
+
+interface Case {
+  readonly input: readonly number[];
+  readonly weight: readonly number[];
+  readonly attributes?: Parameters<ModelBuilder['node']>[2];
+  readonly bias?: boolean;
+  readonly opset?: number;
+}
+
+function network(operator: 'Conv' | 'ConvTranspose', { input, weight, attributes = {}, bias, opset }: Case): Model {
+  const b = new ModelBuilder({ opset: opset ?? 17 });
+  const x = b.input('input', input);
+  const groups = typeof attributes.group === 'number' ? attributes.group : 1;
+  const channels = operator === 'Conv' ? weight[0]! : weight[1]! * groups;
+  const operands = [x, b.weights(weight), ...(bias === true ? [b.weights([channels])] : [])];
+  b.output(b.node(operator, operands, attributes));
+  return b.build();
+}
+
+async function check(operator: 'Conv' | 'ConvTranspose', given: Case, options: GradientCheckOptions = {}) {
+  return checkGradients(network(operator, given), options);
+}
+
+const CONVOLUTIONS: Readonly<Record<string, Case>> = {
+  plain: { input: [2, 3, 6, 5], weight: [4, 3, 3, 3], bias: true },
+  padded: { input: [2, 3, 6, 5], weight: [4, 3, 3, 3], attributes: { pads: [1, 1, 1, 1] }, bias: true },
+  'unequal pads': { input: [2, 3, 6, 7], weight: [4, 3, 3, 2], attributes: { pads: [2, 0, 0, 1] } },
+  'pads beyond the kernel': { input: [2, 3, 4, 4], weight: [4, 3, 2, 2], attributes: { pads: [3, 0, 2, 4] } },
+  stride: { input: [2, 3, 7, 8], weight: [4, 3, 3, 3], attributes: { strides: [2, 2], pads: [1, 1, 1, 1] } },
+  'unequal strides': {
+    input: [2, 3, 9, 11],
+    weight: [4, 3, 3, 5],
+    attributes: { strides: [3, 2], pads: [0, 2, 1, 1] },
+  },
+  'stride beyond the kernel': { input: [2, 3, 8, 9], weight: [4, 3, 2, 1], attributes: { strides: [3, 2] } },
+  'unreached sites': { input: [2, 2, 9, 8], weight: [3, 2, 2, 3], attributes: { strides: [4, 4] } },
+  dilation: { input: [2, 3, 8, 9], weight: [4, 3, 3, 2], attributes: { dilations: [2, 3], pads: [2, 1, 2, 0] } },
+  'stride and dilation': {
+    input: [2, 3, 11, 12],
+    weight: [4, 3, 3, 2],
+    attributes: { strides: [2, 3], dilations: [2, 3], pads: [2, 1, 0, 2] },
+  },
+  groups: { input: [2, 6, 6, 6], weight: [4, 3, 3, 3], attributes: { group: 2, pads: [1, 1, 1, 1] }, bias: true },
+  'groups and stride': {
+    input: [2, 6, 7, 7],
+    weight: [9, 2, 3, 3],
+    attributes: { group: 3, pads: [1, 1, 1, 1], strides: [2, 2] },
+  },
+  depthwise: { input: [2, 5, 6, 6], weight: [5, 1, 3, 3], attributes: { group: 5, pads: [1, 1, 1, 1] }, bias: true },
+  'depthwise and stride': {
+    input: [2, 5, 7, 8],
+    weight: [5, 1, 3, 3],
+    attributes: { group: 5, pads: [1, 0, 1, 1], strides: [2, 2] },
+  },
+  'depthwise with a multiplier': {
+    input: [2, 3, 6, 6],
+    weight: [6, 1, 3, 3],
+    attributes: { group: 3, pads: [1, 1, 1, 1], dilations: [1, 2] },
+  },
+  pointwise: { input: [2, 5, 4, 3], weight: [7, 5, 1, 1], bias: true },
+  'pointwise and stride': { input: [2, 5, 5, 4], weight: [7, 5, 1, 1], attributes: { strides: [2, 2] } },
+  'pointwise and groups': { input: [2, 6, 4, 3], weight: [4, 3, 1, 1], attributes: { group: 2 } },
+  'SAME_UPPER and stride': {
+    input: [2, 3, 7, 8],
+    weight: [4, 3, 3, 4],
+    attributes: { auto_pad: 'SAME_UPPER', strides: [2, 2] },
+  },
+  SAME_LOWER: { input: [2, 3, 7, 8], weight: [4, 3, 2, 4], attributes: { auto_pad: 'SAME_LOWER' }, opset: 7 },
+  VALID: { input: [2, 3, 7, 8], weight: [4, 3, 2, 4], attributes: { auto_pad: 'VALID' }, opset: 11 },
+  'one axis': { input: [2, 3, 9], weight: [4, 3, 3], attributes: { pads: [1, 2], strides: [2] }, bias: true },
+  'one axis and groups': { input: [2, 4, 9], weight: [6, 2, 3], attributes: { group: 2, dilations: [2] } },
+  'three axes': {
+    input: [2, 3, 4, 5, 6],
+    weight: [4, 3, 3, 2, 3],
+    attributes: { pads: [1, 0, 1, 1, 1, 0], strides: [1, 2, 2] },
+    bias: true,
+  },
+  'kernel as large as the image': { input: [2, 3, 5, 4], weight: [4, 3, 5, 4], bias: true },
+};
+
+test.each(Object.entries(CONVOLUTIONS))('Conv: %s', async (_name, given) => {
+  const { references } = await check('Conv', given);
+  expect(references).toContain('torch');
+});
+
+const TRANSPOSED: Readonly<Record<string, Case>> = {
+  plain: { input: [2, 3, 4, 5], weight: [3, 4, 3, 3], bias: true },
+  'stride and pads': { input: [2, 3, 4, 5], weight: [3, 4, 3, 2], attributes: { strides: [2, 3], pads: [1, 0, 0, 1] } },
+  'output padding': {
+    input: [2, 3, 4, 5],
+    weight: [3, 4, 3, 3],
+    attributes: { strides: [2, 2], pads: [1, 1, 1, 1], output_padding: [1, 1] },
+    bias: true,
+  },
+  'output padding and dilation': {
+    input: [2, 3, 4, 5],
+    weight: [3, 4, 3, 3],
+    attributes: { strides: [1, 2], dilations: [3, 3], output_padding: [0, 1] },
+  },
+  'dilation and groups': {
+    input: [2, 4, 4, 5],
+    weight: [4, 3, 3, 2],
+    attributes: { dilations: [2, 1], group: 2, strides: [1, 2] },
+    bias: true,
+  },
+  depthwise: {
+    input: [2, 4, 5, 5],
+    weight: [4, 1, 4, 4],
+    attributes: { group: 4, strides: [2, 2], pads: [1, 1, 1, 1] },
+  },
+  'output shape': {
+    input: [2, 3, 4, 5],
+    weight: [3, 4, 4, 4],
+    attributes: { strides: [2, 2], output_shape: [9, 11] },
+  },
+  'output shape, SAME_UPPER': {
+    input: [2, 3, 4, 5],
+    weight: [3, 4, 4, 4],
+    attributes: { strides: [2, 2], output_shape: [9, 11], auto_pad: 'SAME_UPPER' },
+  },
+  SAME_UPPER: { input: [2, 3, 4, 5], weight: [3, 4, 3, 4], attributes: { strides: [2, 2], auto_pad: 'SAME_UPPER' } },
+  SAME_LOWER: { input: [2, 3, 4, 5], weight: [3, 4, 3, 4], attributes: { strides: [2, 2], auto_pad: 'SAME_LOWER' } },
+  'one axis': {
+    input: [2, 3, 5],
+    weight: [3, 2, 4],
+    attributes: { strides: [2], pads: [1, 1] },
+    opset: 11,
+    bias: true,
+  },
+  'three axes': { input: [2, 3, 3, 2, 3], weight: [3, 2, 2, 3, 2], attributes: { strides: [2, 1, 2] }, bias: true },
+};
+
+test.each(Object.entries(TRANSPOSED))('ConvTranspose: %s', async (_name, given) => {
+  const { references } = await check('ConvTranspose', given);
+  expect(references).toContain('torch');
+});
