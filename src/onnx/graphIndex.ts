@@ -1,4 +1,5 @@
 import type { Graph, Node } from './ir';
+import { subgraphReferences } from './subgraphs';
 
 export interface GraphIndex {
   /** The node that writes a tensor. Inputs and initializers have none. */
@@ -43,9 +44,7 @@ function buildIndex(graph: Graph): GraphIndex {
 /** Names of all tensors a node reads, also from within its subgraphs; each once, without left-out inputs. */
 export function tensorsRead(node: Node): readonly string[] {
   const { inputs } = node;
-  const references: string[] = [];
-  for (const attribute of node.attributes.values())
-    if (attribute.kind === 'opaque') references.push(...attribute.references);
+  const references = subgraphReferences(node);
   const isPlain = references.length === 0 && inputs.every((name, at) => name !== '' && inputs.indexOf(name) === at);
   if (isPlain) return inputs;
   const names = new Set([...inputs, ...references]);

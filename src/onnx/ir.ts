@@ -56,7 +56,12 @@ export type Attribute =
   | { readonly kind: 'floats'; readonly value: readonly number[] }
   | { readonly kind: 'ints'; readonly value: readonly number[] }
   | { readonly kind: 'strings'; readonly value: readonly string[] }
-  /** Subgraphs and rarer kinds: carried untouched. `references` names outer tensors a subgraph reads. */
+  /**
+   * A subgraph that was made here, as the body of a Loop; those of a file are opaque. Its nodes may read tensors of the
+   * graphs around it. Its initializers are written in full, wherever those of the model go.
+   */
+  | { readonly kind: 'graph'; readonly value: Graph }
+  /** Subgraphs of a file and rarer kinds: carried untouched. `references` names outer tensors a subgraph reads. */
   | { readonly kind: 'opaque'; readonly type: string; readonly references: readonly string[]; readonly origin: Origin };
 
 export interface Node {

@@ -41,6 +41,14 @@ export function onnxProblems(models: Readonly<Record<string, Uint8Array>>): Reco
   return runPython(CHECK, models) as Record<string, string>;
 }
 
+/** The same, with shapes and types inferred and compared with those that the model states. */
+export function onnxFullProblems(models: Readonly<Record<string, Uint8Array>>): Record<string, string> {
+  return runPython(CHECK.replace('check_model(model)', 'check_model(model, full_check=True)'), models) as Record<
+    string,
+    string
+  >;
+}
+
 const CHECK = `
 import sys, os, json, onnx
 problems = {}

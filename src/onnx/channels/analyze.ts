@@ -1,5 +1,6 @@
 import type { ShapeMap } from '../shapes';
 import type { Dimension, Model, Node } from '../ir';
+import { subgraphReferences } from '../subgraphs';
 import { createFacts } from './facts';
 import { collectGroups } from './groups';
 import type { LinearUse } from './groups';
@@ -39,10 +40,8 @@ export function analyzeChannels(model: Model, shapes: ShapeMap): ChannelAnalysis
 }
 
 function visit(node: Node, facts: GraphFacts, walk: Walk): void {
-  for (const attribute of node.attributes.values())
-    if (attribute.kind === 'opaque')
-      for (const name of attribute.references)
-        freezeTensor(name, `${node.opType} "${node.key}" reads "${name}" inside a subgraph`, walk);
+  for (const name of subgraphReferences(node))
+    freezeTensor(name, `${node.opType} "${node.key}" reads "${name}" inside a subgraph`, walk);
 
   const use: LinearUse | undefined = isLinear(node, facts)
     ? { node: node.key, produced: [], consumed: [], output: node.outputs[0] ?? '', refusal: undefined }

@@ -1,14 +1,24 @@
 import { clearField, create } from '@bufbuild/protobuf';
 
 import { expected } from '../../errors';
-import type { Attribute } from '../ir';
+import type { Attribute, Graph } from '../ir';
 import { buildTensor } from './buildTensor';
-import { AttributeProtoSchema, AttributeProto_AttributeType as Kind, type AttributeProto } from './generated/onnx_pb';
+import {
+  AttributeProtoSchema,
+  AttributeProto_AttributeType as Kind,
+  type AttributeProto,
+  type GraphProto,
+} from './generated/onnx_pb';
 import { shallowCopy, sourceOf } from './origin';
 import { messageOfAttribute } from './parse';
 
 /** `before` is the attribute of that name in the source node: its doc string and unknown fields are kept. */
-export function buildAttribute(name: string, attribute: Attribute, before: AttributeProto | undefined): AttributeProto {
+export function buildAttribute(
+  name: string,
+  attribute: Attribute,
+  before: AttributeProto | undefined,
+  buildSubgraph: (graph: Graph) => GraphProto,
+): AttributeProto {
   const own = messageOfAttribute(attribute);
   if (own?.name === name) return own;
   const message = before ? shallowCopy(before) : create(AttributeProtoSchema);
@@ -43,6 +53,10 @@ export function buildAttribute(name: string, attribute: Attribute, before: Attri
     case 'strings':
       message.type = Kind.STRINGS;
       message.strings = attribute.value.map((value) => utf8.encode(value));
+      break;
+    case 'graph':
+      message.type = Kind.GRAPH;
+      message.g = buildSubgraph(attribute.value);
       break;
     case 'opaque': {
       const source = sourceOf<AttributeProto, Attribute>(attribute.origin);

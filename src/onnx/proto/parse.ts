@@ -2,6 +2,7 @@ import { fromBinary, isFieldSet } from '@bufbuild/protobuf';
 
 import { expected, isSieveError } from '../../errors';
 import type { Attribute, Dimension, Graph, Model, Node, Shape, Tensor, ValueInfo } from '../ir';
+import { subgraphReferences } from '../subgraphs';
 import { dataTypeOfCode } from './dataTypes';
 import {
   AttributeProto_AttributeType as Kind,
@@ -112,12 +113,6 @@ function checkWiring(given: readonly string[], nodes: readonly Node[], outputs: 
   }
   for (const output of outputs)
     if (!known.has(output.name)) throw unreadable('an output that is computed', 'the graph', output.name);
-}
-
-function subgraphReferences(node: Node): string[] {
-  return [...node.attributes.values()].flatMap((attribute) =>
-    attribute.kind === 'opaque' ? attribute.references : [],
-  );
 }
 
 function readNodes(messages: readonly NodeProto[], readExternal: ExternalReader): Node[] {

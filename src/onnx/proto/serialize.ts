@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 
 import type { Graph, Model, Node, Tensor, ValueInfo } from '../ir';
 import { buildAttribute } from './buildAttribute';
-import { buildInitializer, type TensorPlacement } from './buildTensor';
+import { buildInitializer, buildTensor, type TensorPlacement } from './buildTensor';
 import { buildValueInfo } from './buildValueInfo';
 import { encodedLength, encodeInChunks, encodeModel } from './encode';
 import {
@@ -14,6 +14,7 @@ import {
   type GraphProto,
   type ModelProto,
   type NodeProto,
+  type TensorProto,
   type ValueInfoProto,
 } from './generated/onnx_pb';
 import { shallowCopy, sourceOf } from './origin';
@@ -49,7 +50,7 @@ export function serializedLength(model: Model): number {
 
 function buildModel(model: Model, placement: TensorPlacement | undefined): ModelProto {
   const source = sourceOf<ModelProto, Model>(model.origin);
-  const graph = buildGraph(model.graph, model.irVersion, placement);
+  const graph = buildGraph(model.graph, model.irVersion, (tensor) => buildInitializer(tensor, placement));
   const same = (key: 'irVersion' | 'opsets' | 'metadata') => source?.snapshot[key] === model[key];
   if (source?.message.graph === graph && same('irVersion') && same('opsets') && same('metadata')) return source.message;
 
@@ -77,14 +78,12 @@ function buildModel(model: Model, placement: TensorPlacement | undefined): Model
   return message;
 }
 
-function buildGraph(graph: Graph, irVersion: number, placement: TensorPlacement | undefined): GraphProto {
+function buildGraph(graph: Graph, irVersion: number, buildWeight: (tensor: Tensor) => TensorProto): GraphProto {
   const source = sourceOf<GraphProto, Graph>(graph.origin);
   const before = source?.message;
-  const node = reuse(before?.node, graph.nodes.map(buildNode));
-  const initializer = reuse(
-    before?.initializer,
-    [...graph.initializers.values()].map((tensor) => buildInitializer(tensor, placement)),
-  );
+  const buildSubgraph = (subgraph: Graph): GraphProto => buildGraph(subgraph, irVersion, buildTensor);
+  const node = reuse(before?.node, graph.nodes.map((entry) => buildNode(entry, buildSubgraph)));
+  const initializer = reuse(before?.initializer, [...graph.initializers.values()].map(buildWeight));
   const input = reuse(before?.input, buildInputs(graph, irVersion, before));
   const output = reuse(before?.output, graph.outputs.map(buildValueInfo));
   const valueInfo = reuse(before?.valueInfo, [...graph.valueInfo.values()].map(buildValueInfo));
@@ -149,7 +148,7 @@ function initializerAsInput(entry: ValueInfoProto, tensor: Tensor): ValueInfoPro
   return message;
 }
 
-function buildNode(node: Node): NodeProto {
+function buildNode(node: Node, buildSubgraph: (graph: Graph) => GraphProto): NodeProto {
   const source = sourceOf<NodeProto, Node>(node.origin);
   const before = source?.snapshot;
   if (source !== undefined && isSameNode(source.snapshot, node)) return source.message;
@@ -165,6 +164,7 @@ function buildNode(node: Node): NodeProto {
       name,
       attribute,
       source?.message.attribute.find((entry) => entry.name === name),
+      buildSubgraph,
     ),
   );
   return message;
