@@ -110,6 +110,7 @@ export async function measureCutPoints<Found>(
   });
 }
 
+const NOT_IN_SHARDS = ` (--memory); without --shard, any layer of at most ${MOST_STREAMED_ROWS} samples can be read in parts`;
 const BEYOND_STREAMS = ` (--memory); of at most ${MOST_STREAMED_ROWS} samples (--samples, --limit) any layer can be read in parts`;
 
 /** What has to be read for each cut point; `found` fills as it is. */
@@ -136,7 +137,8 @@ function planCutPoints<Found>(
       continue;
     }
     const { streamed } = measurement;
-    if (streamed === undefined || columnsAtOnce === 0) throw tooLarge(tap, rows, memoryBudgetBytes);
+    if (columnsAtOnce === 0) throw tooLarge(tap, rows, memoryBudgetBytes);
+    if (streamed === undefined) throw tooLarge(tap, rows, memoryBudgetBytes, NOT_IN_SHARDS);
     if (rows > MOST_STREAMED_ROWS) throw tooLarge(tap, rows, memoryBudgetBytes, BEYOND_STREAMS);
     const filters = streamed.filtersOf(shape);
     const layer = { tap, labels, filters, columnsAtOnce, control: { threads, signal } };

@@ -3,6 +3,7 @@ import { openDataset } from '../../src/activations/datasets/open';
 import type { Dataset } from '../../src/activations/types';
 import { listBackends } from '../../src/binding/backends';
 import { analyze } from '../../src/compress/analyze';
+import { analyzeShard } from '../../src/compress/analyzeShard';
 import type { AnalyzedLayer, AnalyzeResult } from '../../src/compress/api';
 import { openModel, understandClassifier } from '../../src/compress/open';
 import { readRuntime } from '../../src/compress/options';
@@ -150,6 +151,15 @@ describe('what does not fit at all', () => {
     await expect(analyze(model, options)).rejects.toMatchObject({
       code: 'ERR_OUT_OF_MEMORY',
       message: expect.stringContaining('tensor "input"') as string,
+    });
+  });
+
+  test('a layer beyond the budget in one of several jobs', async () => {
+    const shard = { index: 1, count: 2 };
+    const options = { ...RUN, data: world.validation, memoryBudgetBytes: 500 * COLUMN };
+    await expect(analyzeShard(model, { ...options, shard })).rejects.toMatchObject({
+      code: 'ERR_OUT_OF_MEMORY',
+      remedy: expect.stringMatching(/without --shard/) as string,
     });
   });
 
