@@ -1,5 +1,6 @@
 import type { DatasetSpec } from '../activations/types';
 import type { RemovableLayer } from '../onnx/layers/types';
+import type { RecipeOptions } from './training/recipe';
 import type { ChannelMask, DeviceChoice, LayerCost, ModelBytes, NotCut, RunControl } from '../types';
 
 /** A path to an .onnx file, or a model that is in memory already. */
@@ -142,8 +143,13 @@ export interface CompressOptions extends CommonOptions, DataOptions {
    * this CPU, 16 with AVX-512 and 8 otherwise; a width in between costs as much as the next multiple.
    */
   readonly multiple?: number;
-  /** Default `refit`. */
-  readonly recover?: 'none' | 'refit';
+  /**
+   * `refit`: in closed form, without gradients; `finetune`: after that, training on the data with the original as teacher.
+   * Default `refit`.
+   */
+  readonly recover?: 'none' | 'refit' | 'finetune';
+  /** How `finetune` trains. */
+  readonly training?: RecipeOptions;
   /** Samples that nothing is chosen on. Default: a stratified tenth (at least 500) of the data, apart from the calibration samples. */
   readonly validation?: string | DatasetSpec;
   /** One-file HTML report. */

@@ -12,7 +12,8 @@ import { cutAndRefit } from './sweep';
 
 export interface Method {
   readonly criterion: RankingCriterion;
-  readonly recover: 'none' | 'refit';
+  /** Training is no part of an attempt: it follows the one that was chosen. */
+  readonly recover: 'none' | 'refit' | 'finetune';
 }
 
 /** A network with so many channels, as good as the method makes it. */
@@ -43,7 +44,7 @@ export async function attempt(
 ): Promise<Attempt> {
   const { original, analysis, calibration, selection, validation, runtime } = compression;
   const clock = stopwatch();
-  const refits = method.recover === 'refit';
+  const refits = method.recover !== 'none';
   const swept = await cutAndRefit({
     original,
     analysis,

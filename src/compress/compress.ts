@@ -1,22 +1,25 @@
 import { throwIfAborted } from '../errors';
 import { assertWritable, writeFileAtomic } from '../files';
 import { measureCost } from '../onnx/cost';
+import type { Model } from '../onnx/ir';
 import { toModelBytes, writeModel } from '../onnx/save';
 import { describeEnvironment } from '../report/environment';
 import { renderHtmlReport } from '../report/html/page';
 import type { NotCut } from '../types';
 import { measureAccuracy } from './accuracy';
-import type { CompressedSide, CompressOptions, CompressResult, ModelSource } from './api';
+import type { CompressedSide, CompressOptions, CompressResult, CompressStage, ModelSource } from './api';
 import { attempt } from './attempt';
 import { allocateWithin, costOf, limitsOf, prunableGroups } from './budget';
 import { measureSpeed } from './evaluate';
 import type { RemovedSlots } from './groups';
+import { finetuneStage } from './finetuneStage';
 import { understandClassifier } from './open';
 import { oneOf, readBudget, readCriterion, readRuntime, readWidths } from './options';
 import { prepareCompression, type Compression } from './prepare';
 import { markEffective, profileCutPoints } from './profile';
 import { rankGroups } from './ranking';
 import { search } from './search';
+import { readRecipe } from './training/recipe';
 import { verifyCut } from './verification';
 
 const REPORTED_EPSILON = 0.01;
@@ -36,7 +39,7 @@ export async function compress(source: ModelSource, options: CompressOptions): P
   const budget = readBudget(options);
   const method = {
     criterion: readCriterion(options),
-    recover: oneOf(options.recover, ['none', 'refit'], '--recover', 'refit'),
+    recover: oneOf(options.recover, ['none', 'refit', 'finetune'], '--recover', 'refit'),
   };
   const widths = readWidths(options);
   const writing = { force: options.force ?? false };
@@ -45,6 +48,7 @@ export async function compress(source: ModelSource, options: CompressOptions): P
 
   const compression = await prepareCompression(source, options, runtime);
   const { original, analysis, calibration, selection, validation } = compression;
+  const recipe = readRecipe(options.training ?? {}, original.input);
   const started = performance.now();
   const originalTop1 = (await measureAccuracy(original.model, original, validation, runtime)).top1;
   const originalStage = { name: 'original', top1: originalTop1, seconds: secondsSince(started) };
@@ -78,9 +82,20 @@ export async function compress(source: ModelSource, options: CompressOptions): P
     },
   );
 
+  const { mask, removed, stages } = found.attempt;
+  const verify = (network: Model) => verifyCut(original, analysis, mask, network, selection, runtime);
+  let { model, top1 } = found.attempt;
+  const trainStages: CompressStage[] = [];
+  if (method.recover === 'finetune') {
+    // A cut that is wrong must not cost hours first.
+    await verify(model);
+    const trained = await finetuneStage(compression, model, recipe);
+    model = trained.model;
+    top1 = trained.stage.top1;
+    trainStages.push(trained.stage);
+  }
   const verifying = performance.now();
-  const { model, mask, removed, top1, stages } = found.attempt;
-  const verification = await verifyCut(original, analysis, mask, model, selection, runtime);
+  const verification = await verify(model);
   const verifyStage = { name: 'verification', top1, seconds: secondsSince(verifying) };
   const result = understandClassifier(model);
   const speed = await measureSpeed([original, result], runtime.batchSize, runtime);
@@ -93,7 +108,7 @@ export async function compress(source: ModelSource, options: CompressOptions): P
     speedRatio: speedAfter!.speedRatio,
     removed: { layers: [], channels: mask },
     groups: groups.map(({ id, size }) => ({ id, size, kept: size - (removed.get(id)?.size ?? 0) })),
-    stages: [originalStage, profileStage, rankStage, ...stages, verifyStage],
+    stages: [originalStage, profileStage, rankStage, ...stages, ...trainStages, verifyStage],
     notCut: notCutOf(compression, removed),
     verification,
     criterion: method.criterion,

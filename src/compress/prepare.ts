@@ -7,13 +7,15 @@ import type { CompressOptions, ModelSource } from './api';
 import type { Runtime, Samples } from './network';
 import { openModel, understandClassifier, type Classifier } from './open';
 import { DEFAULT_CALIBRATION_SAMPLES } from './options';
-import { drawSamples, openSamples, splitSamples } from './samples';
+import { drawSamples, openSamples, samplesBut, splitSamples } from './samples';
 
 /** What all stages of a compression work from. */
 export interface Compression {
   readonly original: Classifier;
   readonly analysis: ChannelAnalysis;
   readonly calibration: Samples;
+  /** Everything that `selection` and `validation` leave. */
+  readonly training: Samples;
   /** Neither calibration nor validation where the data are enough: what a stage is kept or undone on. */
   readonly selection: Samples;
   /** What accuracies are reported on. */
@@ -65,6 +67,7 @@ export async function prepareCompression(
     original,
     analysis: analyzeChannels(original.model, original.shapes),
     calibration: shuffled(calibration, runtime.seed),
+    training: samplesBut(calibration, ...(selection === calibration ? [] : [selection]), validation),
     selection: shuffled(selection, runtime.seed),
     validation,
     runtime,

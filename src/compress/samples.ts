@@ -63,3 +63,10 @@ export function splitSamples(
   const calibration = stratifiedSample(dataset.labels, calibrationCount, seed, { exclude: validation });
   return { calibration: { dataset, indices: calibration }, validation: { dataset, indices: validation } };
 }
+
+/** What is left of a data set without some of its samples. */
+export function samplesBut({ dataset }: Samples, ...spared: readonly Samples[]): Samples {
+  const left = new Uint8Array(dataset.size).fill(1);
+  for (const samples of spared) if (samples.dataset === dataset) for (const index of samples.indices) left[index] = 0;
+  return { dataset, indices: Int32Array.from(left.keys()).filter((index) => left[index] === 1) };
+}

@@ -123,6 +123,30 @@ describe('requests', () => {
     });
   });
 
+  test('compress with training', () => {
+    const { options } = requestOf('compress m.onnx --data d -o o --recover finetune --epochs 3').request as {
+      options: unknown;
+    };
+    expect(options).toMatchObject({ recover: 'finetune', training: { epochs: 3 } });
+  });
+
+  test('finetune with every flag', () => {
+    const line =
+      'finetune m.onnx --data d --scale 1/255 --validation v --teacher t.onnx -o o.onnx --force --checkpoint c --resume --freeze a,b* --samples 9 --epochs 2 --batch 32 --optimizer adamw --learning-rate 0.1 --momentum 0.8 --no-nesterov --weight-decay 0 --decoupled-decay --schedule cosine --warmup 1 --milestones 2,3 --label-smoothing 0.1 --distillation 0.5 --temperature 2 --clip 1 --average 0.9 --batch-norm frozen --crop 2 --flip 0 --colour-jitter 0.2 --mixup 0.3 --cutmix 1 --class-balanced --patience 4 --keep-best loss';
+    expect(requestOf(line).request).toEqual({
+      model: 'm.onnx',
+      options: {
+        ...{ data: { path: 'd', scale: '1/255' }, validation: { path: 'v', scale: '1/255' }, teacher: 't.onnx' },
+        ...{ output: 'o.onnx', force: true, checkpoint: 'c', resume: true, freeze: ['a', 'b*'], samples: 9 },
+        ...{ epochs: 2, batchSize: 32, optimizer: 'adamw', learningRate: 0.1, momentum: 0.8, nesterov: false },
+        ...{ weightDecay: 0, decoupledDecay: true, schedule: 'cosine', warmup: 1, milestones: [2, 3] },
+        ...{ labelSmoothing: 0.1, distillationWeight: 0.5, temperature: 2, clipNorm: 1, averageDecay: 0.9 },
+        ...{ batchNorm: 'frozen', crop: 2, flip: 0, colourJitter: 0.2, mixup: 0.3, cutmix: 1, classBalanced: true },
+        ...{ patience: 4, keepBest: 'loss' },
+      },
+    });
+  });
+
   test('demo', () => {
     expect(requestOf('demo').request).toEqual({});
     expect(requestOf('demo -o there --seed 3').request).toEqual({ outputDirectory: 'there', seed: 3 });
@@ -184,7 +208,12 @@ describe('refusals', () => {
     ['compress m.onnx --data d -o o --params abc', 'ERR_OPTION', 'for --params but received "abc"'],
     ['compress m.onnx --data d -o o --max-drop 101', 'ERR_OPTION', 'Expected percentage points from 0 to 100'],
     ['compress m.onnx --data d -o o --criterion l2', 'ERR_OPTION', 'Expected one of si, si-rank, csi, reconstruction'],
-    ['compress m.onnx --data d -o o --recover finetune', 'ERR_OPTION', 'Expected one of none, refit for --recover'],
+    [
+      'compress m.onnx --data d -o o --recover hope',
+      'ERR_OPTION',
+      'Expected one of none, refit, finetune for --recover',
+    ],
+    ['compress m.onnx --data d -o o --epochs 3', 'ERR_OPTION', 'Expected --recover finetune for --epochs'],
     ['compress m.onnx --data d -o o --flops 0.5 --no-filters', 'ERR_OPTION', 'but received "--no-filters"'],
     ['compress m.onnx --data d -o o --report ./o --flops 0.5', 'ERR_USAGE', 'Expected two different files'],
     ['inspect m.onnx --device gpu', 'ERR_OPTION', 'Expected one of auto, cpu, cuda, webgpu for --device'],

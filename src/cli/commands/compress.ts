@@ -20,7 +20,9 @@ interface CompressFlags extends CommonFlags, DataFlags, RunFlags {
   readonly criterion?: Criterion;
   readonly allocation?: 'uniform' | 'curve';
   readonly multiple?: number;
-  readonly recover?: 'none' | 'refit';
+  readonly recover?: 'none' | 'refit' | 'finetune';
+  readonly epochs?: number;
+  readonly learningRate?: number;
   readonly validation?: string;
   readonly output?: string;
   readonly force?: boolean;
@@ -40,7 +42,7 @@ export const compressVerb = verb<CompressFlags, CompressRequest>({
     const command = new Command('compress')
       .summary('make a model smaller and faster within a budget')
       .description(
-        'Cuts channels of a model until it meets the budget, recovers the accuracy without training, checks that the cut graph equals the masked original, and writes a plain .onnx. At least one of --flops, --params, --bytes and --max-drop says how far to go.',
+        'Cuts channels of a model until it meets the budget, recovers the accuracy, checks that the cut graph equals the masked original, and writes a plain .onnx. At least one of --flops, --params, --bytes and --max-drop says how far to go.',
       )
       .argument('<model>', 'the .onnx file')
       .optionsGroup('Budget:')
@@ -81,8 +83,15 @@ export const compressVerb = verb<CompressFlags, CompressRequest>({
         ).argParser(integer('--multiple', 1)),
       )
       .addOption(
-        new Option('--recover <name>', 'how accuracy comes back: none, refit (default: refit)').argParser(
-          choice('--recover', ['none', 'refit'] as const),
+        new Option(
+          '--recover <name>',
+          'how accuracy comes back: none, refit (closed form, seconds), finetune (then trained, the original as teacher) (default: refit)',
+        ).argParser(choice('--recover', ['none', 'refit', 'finetune'] as const)),
+      )
+      .addOption(new Option('--epochs <n>', 'of finetune (default: 5)').argParser(integer('--epochs', 1)))
+      .addOption(
+        new Option('--learning-rate <x>', 'of finetune, the highest of the run (default: 0.05)').argParser(
+          number('--learning-rate', 'a positive number', (value) => value > 0),
         ),
       )
       .addOption(
@@ -135,6 +144,7 @@ Examples:
         allocation: flags.allocation,
         multiple: flags.multiple,
         recover: flags.recover,
+        training: trainingOf(flags),
       },
     };
   },
@@ -148,3 +158,15 @@ Examples:
     };
   },
 });
+
+function trainingOf({ recover, epochs, learningRate }: CompressFlags): CompressOptions['training'] {
+  if (epochs === undefined && learningRate === undefined) return undefined;
+  if (recover !== 'finetune')
+    throw expected(
+      'ERR_OPTION',
+      '--recover finetune',
+      '--epochs and --learning-rate',
+      `--recover ${recover ?? 'refit'}`,
+    );
+  return { epochs, learningRate };
+}
