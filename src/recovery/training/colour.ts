@@ -115,6 +115,7 @@ export function createColourWriter(
           factor,
           ownGrey: change === 'saturation' ? 1 - factor : 0,
           constant: change === 'contrast' ? (1 - factor) * meanGrey! : 0,
+          sumsGrey: done[position + 1]?.change === 'contrast',
           top,
         });
         meanGrey = greySum / pixels;
@@ -141,6 +142,8 @@ interface PassValues {
   readonly factor: number;
   readonly ownGrey: number;
   readonly constant: number;
+  /** Whether the sum of the new greys is wanted: a contrast comes next. */
+  readonly sumsGrey: boolean;
   /** White, times scale; below 0 where the scale is. */
   readonly top: number;
 }
@@ -159,10 +162,10 @@ function meanOf(images: Float32Array, shape: PassShape, before: readonly Affine[
   return total;
 }
 
-/** Returns the sum of the new greys, which a contrast that comes next needs. */
+/** Returns the sum of the new greys, where it is wanted. */
 function passOfRgb(images: Float32Array, shape: PassShape, values: PassValues): number {
   const { offset, length, channelStride, pixelStride } = shape;
-  const { factor, ownGrey, constant } = values;
+  const { factor, ownGrey, constant, sumsGrey } = values;
   const [{ factor: redIn, shift: redInShift }, { factor: greenIn, shift: greenInShift }] = values.before as Pair;
   const { factor: blueIn, shift: blueInShift } = values.before[2]!;
   const [{ factor: redOut, shift: redOutShift }, { factor: greenOut, shift: greenOutShift }] = values.after as Pair;
@@ -176,14 +179,15 @@ function passOfRgb(images: Float32Array, shape: PassShape, values: PassValues): 
     let red = images[at]! * redIn + redInShift;
     let green = images[at + channelStride]! * greenIn + greenInShift;
     let blue = images[at + 2 * channelStride]! * blueIn + blueInShift;
-    const added = ownGrey * (RED * red + GREEN * green + BLUE * blue) + constant;
+    let added = constant;
+    if (ownGrey !== 0) added += ownGrey * (RED * red + GREEN * green + BLUE * blue);
     red = factor * red + added;
     green = factor * green + added;
     blue = factor * blue + added;
     red = red < low ? low : red > high ? high : red;
     green = green < low ? low : green > high ? high : green;
     blue = blue < low ? low : blue > high ? high : blue;
-    greySum += RED * red + GREEN * green + BLUE * blue;
+    if (sumsGrey) greySum += RED * red + GREEN * green + BLUE * blue;
     images[at] = red * redOut + redOutShift;
     images[at + channelStride] = green * greenOut + greenOutShift;
     images[at + 2 * channelStride] = blue * blueOut + blueOutShift;
