@@ -4,7 +4,7 @@ import { normalizeAxis, unknownOfRank } from './dimensions';
 import { numbersOf, type RuleContext, type ShapeRule, type ShapeRules } from './rule';
 
 /** First operator set in which the axes are an input. */
-const AXES_INPUT_SINCE: Readonly<Record<string, number>> = { ReduceSum: 13 };
+export const AXES_INPUT_SINCE: Readonly<Record<string, number>> = { ReduceSum: 13 };
 
 const reduce: ShapeRule = (context) => {
   const { node } = context;
