@@ -9,13 +9,13 @@ function pool(operator: string, dims: readonly number[], attributes: Attributes,
   return b.build();
 }
 
-const CASES: [string, Attributes, BuilderOptions?][] = [
-  ['2×2 every 2', { kernel_shape: [2, 2], strides: [2, 2] }],
-  ['overlapping, with pads', { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }],
-  ['asymmetric', { kernel_shape: [3, 2], strides: [1, 2], pads: [1, 0, 2, 1] }],
+const CASES: [string, Attributes, BuilderOptions][] = [
+  ['2×2 every 2', { kernel_shape: [2, 2], strides: [2, 2] }, {}],
+  ['overlapping, with pads', { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }, {}],
+  ['asymmetric', { kernel_shape: [3, 2], strides: [1, 2], pads: [1, 0, 2, 1] }, {}],
   ['rounded up', { kernel_shape: [3, 3], strides: [2, 2], ceil_mode: 1 }, { opset: 11 }],
   ['SAME_UPPER', { kernel_shape: [3, 4], strides: [2, 2], auto_pad: 'SAME_UPPER' }, { opset: 11 }],
-  ['SAME_LOWER', { kernel_shape: [2, 3], strides: [2, 1], auto_pad: 'SAME_LOWER' }],
+  ['SAME_LOWER', { kernel_shape: [2, 3], strides: [2, 1], auto_pad: 'SAME_LOWER' }, {}],
 ];
 
 describe.each(['MaxPool', 'AveragePool'])('%s', (operator) => {
