@@ -48,7 +48,7 @@ export async function compress(source: ModelSource, options: CompressOptions): P
 
   const compression = await prepareCompression(source, options, runtime);
   const { original, analysis, calibration, selection, validation } = compression;
-  const recipe = readRecipe(options.training ?? {}, original.input);
+  const recipe = readRecipe(options.training ?? {}, original);
   const started = performance.now();
   const originalTop1 = (await measureAccuracy(original.model, original, validation, runtime)).top1;
   const originalStage = { name: 'original', top1: originalTop1, seconds: secondsSince(started) };

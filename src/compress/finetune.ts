@@ -61,7 +61,7 @@ export async function finetune(source: ModelSource, options: FinetuneOptions): P
   const { signal, force = false, resume = false } = options;
   const runtime = readRuntime({ ...options, batchSize: undefined });
   const network = understandClassifier(await openModel(source, signal));
-  const recipe = readRecipe(options, network.input);
+  const recipe = readRecipe(options, network);
   const checkpointPath =
     options.checkpoint ?? (options.output === undefined ? undefined : `${options.output}.checkpoint`);
   if (options.output !== undefined) await assertWritable(options.output, { force });

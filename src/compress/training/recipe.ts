@@ -1,8 +1,8 @@
 import { expected } from '../../errors';
-import type { ImageInput } from '../../activations/types';
 import type { OptimizerSettings } from '../../onnx/training/optimizer';
 import type { AugmentationOptions } from '../../recovery/training/augmentation';
 import type { ScheduleSpec } from '../../recovery/training/schedule';
+import type { Classifier } from '../open';
 import { oneOf } from '../options';
 
 /** How a network is trained: everything but the network and the data. */
@@ -13,7 +13,10 @@ export interface RecipeOptions {
   readonly batchSize?: number;
   /** Default `sgd`. */
   readonly optimizer?: 'sgd' | 'adamw';
-  /** The highest of the run. Default 0.05 for SGD, 0.001 for AdamW. */
+  /**
+   * The highest of the run. Default 0.05 for SGD where batch normalisation steadies the network, 0.005 where it does not,
+   * 0.001 for AdamW.
+   */
   readonly learningRate?: number;
   /** Of SGD. Default 0.9. */
   readonly momentum?: number;
@@ -35,7 +38,7 @@ export interface RecipeOptions {
   readonly distillationWeight?: number;
   /** Default 4. */
   readonly temperature?: number;
-  /** Gradients of a larger norm are scaled down to it. Default: none are. */
+  /** Gradients of a larger norm are scaled down to it. Default 5 where no batch normalisation steadies the network, else none. */
   readonly clipNorm?: number;
   /** The result is an exponential moving average of the weights with this decay. Default: the last weights. */
   readonly averageDecay?: number;
@@ -78,13 +81,18 @@ const DEFAULT_BATCH_SIZE = 128;
 const LARGEST_CROPPED_SIDE = 64;
 
 /** Checks a recipe and fills in its defaults; ERR_OPTION at the first value that can not be meant. */
-export function readRecipe(options: RecipeOptions, { fixedBatch, height, width }: ImageInput): Recipe {
+export function readRecipe(options: RecipeOptions, { input, model }: Classifier): Recipe {
+  const { fixedBatch, height, width } = input;
   const epochs = positive(options.epochs ?? 5, '--epochs', true);
   const batchSize = positive(options.batchSize ?? fixedBatch ?? DEFAULT_BATCH_SIZE, '--batch', true);
   if (fixedBatch !== undefined && batchSize !== fixedBatch)
     throw expected('ERR_OPTION', `${fixedBatch}, the batch size of the model,`, '--batch', batchSize);
   const kind = oneOf(options.optimizer, ['sgd', 'adamw'], '--optimizer', 'sgd');
-  const learningRate = positive(options.learningRate ?? (kind === 'sgd' ? 0.05 : 0.001), '--learning-rate');
+  const batchNorm = oneOf(options.batchNorm, ['batch', 'frozen'], '--batch-norm', 'batch');
+  const isSteady = batchNorm === 'batch' && model.graph.nodes.some(({ opType }) => opType === 'BatchNormalization');
+  const sgdRate = isSteady ? 0.05 : 0.005;
+  const learningRate = positive(options.learningRate ?? (kind === 'sgd' ? sgdRate : 0.001), '--learning-rate');
+  const clipNorm = options.clipNorm ?? (isSteady ? undefined : 5);
   const momentum = share(options.momentum ?? 0.9, '--momentum');
   const weightDecay = atLeastZero(options.weightDecay ?? (kind === 'sgd' ? 5e-4 : 0.01), '--weight-decay');
   const averageDecay = options.averageDecay === undefined ? undefined : share(options.averageDecay, '--average');
@@ -107,8 +115,8 @@ export function readRecipe(options: RecipeOptions, { fixedBatch, height, width }
       weight: share(options.distillationWeight ?? 0.9, '--distillation', true),
       temperature: positive(options.temperature ?? 4, '--temperature'),
     },
-    clipNorm: options.clipNorm === undefined ? undefined : positive(options.clipNorm, '--clip'),
-    batchNorm: oneOf(options.batchNorm, ['batch', 'frozen'], '--batch-norm', 'batch'),
+    clipNorm: clipNorm === undefined ? undefined : positive(clipNorm, '--clip'),
+    batchNorm,
     augmentation: {
       ...(padding > 0 ? { crop: { padding } } : {}),
       flip: share(options.flip ?? 0.5, '--flip', true),

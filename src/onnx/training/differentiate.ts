@@ -6,7 +6,7 @@ import { inferShapesAndValues, type Inference } from '../shapes/inferShapes';
 import { isFloatType, tensorToNumbers } from '../tensor';
 import { GENERATED_OPSET, type GraphBuilder, type Value } from './graphBuilder';
 import { add } from './operations';
-import type { Differentiable, GradientRules, RuleScope, RuleSettings } from './rule';
+import type { Differentiable, GradientRule, GradientRules, RuleScope, RuleSettings } from './rule';
 
 /** Tensors of the model that come from elsewhere: the images, the trained parameters, running statistics. */
 export interface Leaves {
@@ -80,14 +80,17 @@ export function writeForward(
     // What the data and the parameters have no part in is a constant, made where it is read.
     if (!isVariable && node.outputs.every((name) => name === '' || isKnown(model, inference, name))) continue;
     const needsGradient = node.inputs.map((name) => needs.has(name));
-    const rule = node.domain === '' ? rules[node.opType] : undefined;
+    const rule =
+      node.domain === ''
+        ? (rules[node.opType] ?? (needsGradient.includes(true) ? undefined : carried(model, types)))
+        : undefined;
     if (rule === undefined)
       throw expected(
         'ERR_MODEL_UNSUPPORTED',
         `an operator with a gradient (${Object.keys(rules).sort().join(', ')})`,
         `node "${node.key}" in training`,
         node.opType,
-        { remedy: 'Train a network without it, or freeze the layers before it where it needs no gradient.' },
+        { remedy: 'Freeze the weights before it (--freeze), so that no gradient has to pass it.' },
       );
     const scope = scopeOf(node, model, build, settings, inference, valueOf, needsGradient);
     const result = rule(scope);
@@ -124,6 +127,24 @@ export function writeForward(
         [...leaves.trained].flatMap((name) => (gradients.has(name) ? [[name, gradients.get(name)!]] : [])),
       );
     },
+  };
+}
+
+/** First operator set from which on operators without a rule mean what they mean in the generated graph's. */
+const FIRST_CARRIED_OPSET = 13;
+
+/** An operator that no gradient passes, as it is; undefined where the model's operator set may define it differently. */
+function carried(model: Model, types: ReadonlyMap<string, DataType>): GradientRule | undefined {
+  const opset = model.opsets.get('') ?? GENERATED_OPSET;
+  if (opset < FIRST_CARRIED_OPSET || opset > GENERATED_OPSET) return undefined;
+  return ({ node, build, inputs }) => {
+    const dataTypes = node.outputs.map((name) => {
+      const type = types.get(name) ?? 'float32';
+      return isFloatType(type) ? 'float32' : type;
+    });
+    const options = { outputs: node.outputs.length, dataTypes };
+    const outputs = build.emit(node.opType, inputs, Object.fromEntries(node.attributes), options);
+    return { outputs, backward: () => [] };
   };
 }
 
