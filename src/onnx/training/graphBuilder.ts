@@ -27,6 +27,9 @@ export interface EmitOptions {
   readonly dataTypes?: readonly DataType[];
   /** What the outputs are called, as far as the names are free. */
   readonly name?: string;
+  /** Operator set that the operator is of; '' is the standard one. For others `outputDims` says what comes out. */
+  readonly domain?: string;
+  readonly outputDims?: readonly (readonly number[])[];
 }
 
 /**
@@ -118,7 +121,9 @@ export function createGraphBuilder(): GraphBuilder {
     emit(opType, operands, attributes = {}, options = {}) {
       const list = attributeMap(attributes);
       const names = operands.map((operand) => operand?.name ?? '');
-      const key = JSON.stringify([opType, names, [...list].map(describeAttribute), options.outputs, options.dataTypes]);
+      const { domain = '' } = options;
+      const attributeTexts = [...list].map(describeAttribute);
+      const key = JSON.stringify([domain, opType, names, attributeTexts, options.outputs, options.dataTypes]);
       const known = written.get(key);
       if (known !== undefined) return known;
       const count = options.outputs ?? 1;
@@ -128,19 +133,18 @@ export function createGraphBuilder(): GraphBuilder {
         name,
         key: name,
         opType,
-        domain: '',
+        domain,
         inputs: names,
         outputs: results,
         attributes: list,
       };
-      const shapes = applyRule(
-        contextOf(
-          node,
-          GENERATED_OPSET,
-          (tensor) => dimsOf.get(tensor),
-          (tensor) => values.get(tensor),
-        ),
+      const context = contextOf(
+        node,
+        GENERATED_OPSET,
+        (tensor) => dimsOf.get(tensor),
+        (tensor) => values.get(tensor),
       );
+      const shapes = options.outputDims ?? applyRule(context);
       const defined = results.map((result, index) => {
         const shape = shapes[index];
         const dataType = options.dataTypes?.[index] ?? operands.find((operand) => operand !== undefined)?.dataType;
@@ -181,7 +185,10 @@ export function createGraphBuilder(): GraphBuilder {
       };
       return {
         irVersion: GENERATED_IR_VERSION,
-        opsets: new Map([['', GENERATED_OPSET]]),
+        opsets: new Map([
+          ['', GENERATED_OPSET],
+          ...kept.flatMap(({ domain }) => (domain === '' ? [] : [[domain, 1] as const])),
+        ]),
         metadata: new Map(),
         graph,
       };

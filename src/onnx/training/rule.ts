@@ -9,6 +9,8 @@ export interface RuleSettings {
   readonly batchNorm: 'batch' | 'frozen';
   /** Formulations differ with what a provider has kernels for, and what is fast there. */
   readonly device: TrainingDevice;
+  /** Channels in a block of ONNX Runtime's own image layout on this machine, where it has one (see channelBlock.ts). */
+  readonly channelBlock?: number;
 }
 
 /** What a rule sees of a node of the model. */

@@ -1,5 +1,9 @@
 import type { Model } from '../../../src/onnx/ir';
+import { cheapest, type Choose } from '../../../src/onnx/training/rules/convolutionCost';
+import { convolutionRules } from '../../../src/onnx/training/rules/convolution';
+import { GRADIENT_RULES } from '../../../src/onnx/training/rules';
 import { ModelBuilder } from '../../support/modelBuilder';
+import { measureChannelBlock } from './channelBlock';
 import { checkGradients, type GradientCheckOptions } from './gradientCheck';
 
 interface Case {
@@ -20,8 +24,32 @@ function network(operator: 'Conv' | 'ConvTranspose', { input, weight, attributes
   return b.build();
 }
 
+/** Formulations that are tried wherever they are possible; where not, the cheapest. */
+const FORMS = ['cheapest', 'plain', 'blocked', 'transposed', 'phases', 'flat', 'taps'];
+
+let channelBlock: number | undefined;
+beforeAll(async () => {
+  channelBlock = await measureChannelBlock();
+});
+
 async function check(operator: 'Conv' | 'ConvTranspose', given: Case, options: GradientCheckOptions = {}) {
-  return checkGradients(network(operator, given), options);
+  const model = network(operator, given);
+  const used = new Set<string>();
+  for (const form of FORMS) {
+    let isPossible = form === 'cheapest';
+    const choose: Choose = (candidates) => {
+      const wanted = candidates.find((candidate) => candidate.form === form);
+      isPossible ||= wanted !== undefined;
+      return wanted?.form ?? cheapest(candidates);
+    };
+    const rules = { ...GRADIENT_RULES, ...convolutionRules(choose) };
+    const { references } = await checkGradients(model, { rules, channelBlock, finiteDifferences: false, ...options });
+    expect(references).toContain('torch');
+    if (isPossible) used.add(form);
+  }
+  const elsewhere = await checkGradients(model, { device: 'cuda', finiteDifferences: false });
+  expect(elsewhere.operators).toEqual(expect.arrayContaining(['Conv']));
+  return used;
 }
 
 const CONVOLUTIONS: Readonly<Record<string, Case>> = {
@@ -82,8 +110,51 @@ const CONVOLUTIONS: Readonly<Record<string, Case>> = {
 };
 
 test.each(Object.entries(CONVOLUTIONS))('Conv: %s', async (_name, given) => {
-  const { references } = await check('Conv', given);
-  expect(references).toContain('torch');
+  const used = await check('Conv', given);
+  expect([...used]).toEqual(expect.arrayContaining(['plain', 'transposed', 'taps']));
+});
+
+/** Sizes that the runtime's own layout takes, the batch as a multiple of its block. */
+const BLOCKED: Readonly<Record<string, Case>> = {
+  'whole blocks': { input: [16, 16, 6, 5], weight: [32, 16, 3, 3], attributes: { pads: [1, 1, 1, 1] }, bias: true },
+  'filled blocks': { input: [16, 20, 5, 5], weight: [12, 20, 3, 3], attributes: { pads: [1, 1, 1, 1] }, bias: true },
+  'few inputs': { input: [16, 3, 7, 6], weight: [16, 3, 3, 3], attributes: { pads: [1, 1, 1, 1] } },
+  stride: {
+    input: [16, 16, 8, 8],
+    weight: [16, 16, 3, 3],
+    attributes: { strides: [2, 2], pads: [1, 1, 1, 1] },
+    bias: true,
+  },
+  'stride without pads': { input: [16, 16, 8, 9], weight: [16, 16, 2, 3], attributes: { strides: [2, 3] } },
+  'dilation and unequal pads': {
+    input: [16, 16, 8, 9],
+    weight: [16, 16, 3, 3],
+    attributes: { dilations: [2, 1], pads: [2, 0, 1, 1] },
+  },
+  'stride and dilation': {
+    input: [16, 16, 9, 9],
+    weight: [16, 16, 3, 3],
+    attributes: { dilations: [2, 2], strides: [2, 2], pads: [2, 2, 2, 2] },
+  },
+  pointwise: { input: [16, 16, 5, 5], weight: [32, 16, 1, 1], bias: true },
+  'pointwise and stride': { input: [16, 16, 6, 6], weight: [32, 16, 1, 1], attributes: { strides: [2, 2] } },
+  groups: { input: [16, 32, 5, 5], weight: [32, 16, 3, 3], attributes: { group: 2, pads: [1, 1, 1, 1] }, bias: true },
+  depthwise: {
+    input: [16, 20, 6, 6],
+    weight: [20, 1, 3, 3],
+    attributes: { group: 20, pads: [1, 1, 1, 1] },
+    bias: true,
+  },
+  'depthwise and stride': {
+    input: [16, 16, 6, 6],
+    weight: [16, 1, 3, 3],
+    attributes: { group: 16, strides: [2, 2], pads: [1, 1, 1, 1] },
+  },
+};
+
+test.each(Object.entries(BLOCKED))("Conv in the runtime's own layout: %s", async (_name, given) => {
+  const used = await check('Conv', given);
+  if (channelBlock !== undefined) expect([...used]).toContain('blocked');
 });
 
 const TRANSPOSED: Readonly<Record<string, Case>> = {
@@ -134,6 +205,6 @@ const TRANSPOSED: Readonly<Record<string, Case>> = {
 };
 
 test.each(Object.entries(TRANSPOSED))('ConvTranspose: %s', async (_name, given) => {
-  const { references } = await check('ConvTranspose', given);
-  expect(references).toContain('torch');
+  const used = await check('ConvTranspose', given);
+  expect([...used]).toEqual(expect.arrayContaining(['plain', 'transposed', 'taps']));
 });

@@ -7,7 +7,7 @@ import { inferShapes } from '../../../src/onnx/shapes';
 import { isFloatType, tensorToFloat32 } from '../../../src/onnx/tensor';
 import { writeForward } from '../../../src/onnx/training/differentiate';
 import { createGraphBuilder, type Value } from '../../../src/onnx/training/graphBuilder';
-import type { TrainingDevice } from '../../../src/onnx/training/rule';
+import type { GradientRules, TrainingDevice } from '../../../src/onnx/training/rule';
 import { GRADIENT_RULES } from '../../../src/onnx/training/rules';
 import { createRandom, type Random } from '../../../src/random';
 import { hasPython } from '../../support/python';
@@ -27,10 +27,14 @@ export interface GradientCheckOptions {
   /** Default 'frozen'. With 'batch' torch alone is the reference, also of the new running statistics. */
   readonly batchNorm?: 'batch' | 'frozen';
   readonly device?: TrainingDevice;
+  /** Default none: no operators of ONNX Runtime's own layout. */
+  readonly channelBlock?: number;
   /** Float inputs and initializers that no gradient is wanted for: bounds, conditions, exponents. */
   readonly constants?: readonly string[];
   /** Values of inputs; otherwise uniform in [−1, 1]. Inputs of other types than float32 need them. */
   readonly values?: Readonly<Record<string, readonly number[]>>;
+  /** Default GRADIENT_RULES. */
+  readonly rules?: GradientRules;
   /** Finite differences may be left out for large networks. Default true. */
   readonly finiteDifferences?: boolean;
 }
@@ -70,13 +74,13 @@ export async function checkGradients(model: Model, options: GradientCheckOptions
     inputs.set(value.name, tensor);
   }
   const outputs = concrete.graph.outputs.map(({ name }) => name);
-  const settings = { batchNorm, device };
+  const settings = { batchNorm, device, channelBlock: options.channelBlock };
   const forward = writeForward(
     build,
     concrete,
     { values, trained: new Set(leaves) },
     outputs,
-    GRADIENT_RULES,
+    options.rules ?? GRADIENT_RULES,
     settings,
   );
   const seeds = new Map<string, NamedTensor>();

@@ -1,46 +1,60 @@
 import type { Value } from '../graphBuilder';
-import { reduceSum } from '../operations';
+import { add, reduceSum, reshape } from '../operations';
 import type { GradientRule, GradientRules, RuleScope } from '../rule';
-import { conv, convAttributes, convTranspose, outputPadding } from './convolutionGeometry';
+import { cheapest, type Choose } from './convolutionCost';
+import { conv, convTranspose } from './convolutionGeometry';
 import { toNarrow, toWide } from './convolutionInputGradient';
 import { weightGradient } from './convolutionWeightGradient';
 
-const convRule: GradientRule = (scope) => {
-  const { build, inputs, required, needsGradient } = scope;
-  const geometry = conv(scope);
-  const [input, weight] = [required(0), required(1)];
-  return {
-    outputs: build.emit('Conv', [input, weight, inputs[2]], convAttributes(geometry)),
-    backward: ([gradient]) => [
-      needsGradient[0] === true && gradient !== undefined ? toWide(build, geometry, gradient, weight) : undefined,
-      needsGradient[1] === true && gradient !== undefined
-        ? weightGradient(build, geometry, input, gradient)
-        : undefined,
-      biasGradient(scope, gradient),
-    ],
+const convRule =
+  (choose: Choose): GradientRule =>
+  (scope) => {
+    const { build, settings, inputs, required, needsGradient } = scope;
+    const lowering = { build, settings, choose };
+    const geometry = conv(scope);
+    const [input, weight] = [required(0), required(1)];
+    return {
+      outputs: [toNarrow(lowering, geometry, input, weight, inputs[2])],
+      backward: ([gradient]) =>
+        gradient === undefined
+          ? []
+          : [
+              needsGradient[0] === true ? toWide(lowering, geometry, gradient, weight) : undefined,
+              needsGradient[1] === true ? weightGradient(lowering, geometry, input, gradient) : undefined,
+              biasGradient(scope, gradient),
+            ],
+    };
   };
-};
 
-const convTransposeRule: GradientRule = (scope) => {
-  const { build, inputs, required, needsGradient } = scope;
-  const geometry = convTranspose(scope);
-  const [input, weight] = [required(0), required(1)];
-  const attributes = { ...convAttributes(geometry), output_padding: outputPadding(geometry) };
-  return {
-    outputs: build.emit('ConvTranspose', [input, weight, inputs[2]], attributes),
-    backward: ([gradient]) => [
-      needsGradient[0] === true && gradient !== undefined ? toNarrow(build, geometry, gradient, weight) : undefined,
-      needsGradient[1] === true && gradient !== undefined
-        ? weightGradient(build, geometry, gradient, input)
-        : undefined,
-      biasGradient(scope, gradient),
-    ],
+const convTransposeRule =
+  (choose: Choose): GradientRule =>
+  (scope) => {
+    const { build, settings, inputs, required, needsGradient } = scope;
+    const lowering = { build, settings, choose };
+    const geometry = convTranspose(scope);
+    const [input, weight] = [required(0), required(1)];
+    const images = toWide(lowering, geometry, input, weight);
+    const bias = inputs[2] && reshape(build, inputs[2], [inputs[2].dims[0]!, ...geometry.kernel.map(() => 1)]);
+    return {
+      outputs: [bias === undefined ? images : add(build, images, bias)],
+      backward: ([gradient]) =>
+        gradient === undefined
+          ? []
+          : [
+              needsGradient[0] === true ? toNarrow(lowering, geometry, gradient, weight) : undefined,
+              needsGradient[1] === true ? weightGradient(lowering, geometry, gradient, input) : undefined,
+              biasGradient(scope, gradient),
+            ],
+    };
   };
-};
 
-function biasGradient({ build, inputs, needsGradient }: RuleScope, gradient: Value | undefined): Value | undefined {
-  if (inputs[2] === undefined || needsGradient[2] !== true || gradient === undefined) return undefined;
+function biasGradient({ build, inputs, needsGradient }: RuleScope, gradient: Value): Value | undefined {
+  if (inputs[2] === undefined || needsGradient[2] !== true) return undefined;
   return reduceSum(build, gradient, [0, ...gradient.dims.slice(2).map((_, axis) => axis + 2)], false);
 }
 
-export const CONVOLUTION_RULES: GradientRules = { Conv: convRule, ConvTranspose: convTransposeRule };
+export function convolutionRules(choose: Choose): GradientRules {
+  return { Conv: convRule(choose), ConvTranspose: convTransposeRule(choose) };
+}
+
+export const CONVOLUTION_RULES: GradientRules = convolutionRules(cheapest);

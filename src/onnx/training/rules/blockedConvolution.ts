@@ -1,0 +1,84 @@
+import { BLOCKED_DOMAIN } from '../channelBlock';
+import type { GraphBuilder, Value } from '../graphBuilder';
+import { padZeros, reshape, transpose } from '../operations';
+import { convAttributes, type ConvolutionGeometry } from './convolutionGeometry';
+
+/**
+ * Conv of two-dimensional images in ONNX Runtime's own layout, [N, C/b, H, W, b] for blocks of b channels.
+ *
+ * The runtime's optimizer takes convolutions there by itself, but only those with constant weights. Here weights are blocked by
+ * nodes of the graph, which costs little: they are small. Channel counts that b does not divide are filled with zeros.
+ */
+export function blockedConv(
+  build: GraphBuilder,
+  block: number,
+  geometry: ConvolutionGeometry,
+  wide: Value,
+  weight: Value,
+  bias?: Value,
+): Value {
+  const { batch, groups, wideChannels, narrowChannels, narrow } = geometry;
+  const isDepthwise = groups > 1 && wideChannels === groups;
+  const filled = filledTo(block, narrowChannels);
+  const readsPlain = groups === 1 && wideChannels < block;
+  const images = readsPlain ? wide : toBlocks(build, block, wide);
+  const filters = readsPlain || isDepthwise ? blockOutputs(build, block, weight) : blockBoth(build, block, weight);
+  const attributes = { ...convAttributes(geometry), group: isDepthwise ? filled : groups };
+  const operands = [images, filters, bias && padZeros(build, bias, [0, filled - narrowChannels])];
+  const blocked = emitBlocked(build, 'Conv', operands, attributes, [batch, filled, ...narrow]);
+  return emitBlocked(build, 'ReorderOutput', [blocked], { channels: narrowChannels }, [
+    batch,
+    narrowChannels,
+    ...narrow,
+  ]);
+}
+
+/** Whether blockedConv can: the layout's kernels know some groups only. */
+export function canBlock(block: number, geometry: ConvolutionGeometry): boolean {
+  const { groups, wideChannels, narrowChannels, kernel } = geometry;
+  if (kernel.length !== 2) return false;
+  const divides = (unit: number, count: number) => count % unit === 0;
+  if (groups === 1) return wideChannels < block || divides(CHANNELS_READ_TOGETHER, wideChannels);
+  if (wideChannels === groups && narrowChannels === groups) return divides(CHANNELS_READ_TOGETHER, groups);
+  return divides(block, wideChannels / groups) && divides(block, narrowChannels / groups);
+}
+
+const CHANNELS_READ_TOGETHER = 4;
+
+/** [N, C, H, W] in blocks of channels; dims are those of the whole, zeros filled in. */
+export function toBlocks(build: GraphBuilder, block: number, images: Value): Value {
+  const [batch, channels, ...spatial] = images.dims as [number, number, ...number[]];
+  return emitBlocked(build, 'ReorderInput', [images], {}, [batch, filledTo(block, channels), ...spatial]);
+}
+
+export function emitBlocked(
+  build: GraphBuilder,
+  opType: string,
+  operands: readonly (Value | undefined)[],
+  attributes: Parameters<GraphBuilder['emit']>[2],
+  dims: readonly number[],
+): Value {
+  return build.emit(opType, operands, attributes, { domain: BLOCKED_DOMAIN, outputDims: [dims] })[0]!;
+}
+
+/** [O, I, H, W] as [O/b, I, H, W, b]. */
+function blockOutputs(build: GraphBuilder, block: number, weight: Value): Value {
+  const [outputs, ...rest] = weight.dims as [number, ...number[]];
+  const filled = filledTo(block, outputs);
+  const padded = padZeros(build, weight, [0, 0, 0, 0, filled - outputs, 0, 0, 0]);
+  const blocks = reshape(build, padded, [filled / block, block, ...rest]);
+  return reshape(build, transpose(build, blocks, [0, 2, 3, 4, 1]), [filled, ...rest]);
+}
+
+/** [O, I, H, W] as [O/b, I/b, H, W, b of I, b of O]. */
+function blockBoth(build: GraphBuilder, block: number, weight: Value): Value {
+  const [outputs, inputs, ...kernel] = weight.dims as [number, number, ...number[]];
+  const filled = [filledTo(block, outputs), filledTo(block, inputs)] as const;
+  const padded = padZeros(build, weight, [0, 0, 0, 0, filled[0] - outputs, filled[1] - inputs, 0, 0]);
+  const blocks = reshape(build, padded, [filled[0] / block, block, filled[1] / block, block, ...kernel]);
+  return reshape(build, transpose(build, blocks, [0, 2, 4, 5, 3, 1]), [...filled, ...kernel]);
+}
+
+function filledTo(block: number, channels: number): number {
+  return Math.ceil(channels / block) * block;
+}

@@ -1,0 +1,160 @@
+/**
+ * Which formulation of a convolution is fastest, from its sizes: floating-point operations and copied floats, each at a rate.
+ *
+ * The rates are those of one core (AMD EPYC Zen 4, AVX-512) in onnxruntime-node 1.30; test/bench/convolutionGradients.ts
+ * measures the formulations. Other processors have other rates, but compute and memory move together, and where two
+ * formulations are close either will do.
+ */
+import type { GraphBuilder } from '../graphBuilder';
+import type { RuleSettings } from '../rule';
+import { canBlock } from './blockedConvolution';
+import type { ConvolutionGeometry } from './convolutionGeometry';
+import { phaseAxes } from './convolutionPhases';
+
+const NANOSECONDS_PER_FLOP = 1 / 80;
+const NANOSECONDS_PER_FLOP_OF_SMALL_PRODUCTS = 1 / 65;
+const NANOSECONDS_PER_COPIED_FLOAT = 0.5;
+/** Calling a matrix product of one image and one group. */
+const NANOSECONDS_PER_CALL = 2_000;
+/** Accumulators of the blocked kernels lie along a row of outputs: shorter rows leave units idle. */
+const FULL_ROW = 3;
+
+interface Sizes {
+  readonly flops: number;
+  readonly taps: number;
+  readonly wideFloats: number;
+  readonly narrowFloats: number;
+}
+
+function sizesOf(geometry: ConvolutionGeometry): Sizes {
+  const { batch, groups, wideChannels, narrowChannels } = geometry;
+  const taps = product(geometry.kernel);
+  const narrowFloats = batch * narrowChannels * product(geometry.narrow);
+  return {
+    flops: 2 * narrowFloats * taps * (wideChannels / groups),
+    taps,
+    wideFloats: batch * wideChannels * product(geometry.wide),
+    narrowFloats,
+  };
+}
+
+/** A formulation and about how long it takes on one core. */
+export interface Candidate<Form extends string> {
+  readonly form: Form;
+  readonly nanoseconds: number;
+}
+
+/** Chooses a formulation. */
+export type Choose = <Form extends string>(candidates: readonly Candidate<Form>[]) => Form;
+
+export const cheapest: Choose = (candidates) =>
+  candidates.reduce((best, candidate) => (candidate.nanoseconds < best.nanoseconds ? candidate : best)).form;
+
+/** What the formulations of a graph's convolutions share. */
+export interface Lowering {
+  readonly build: GraphBuilder;
+  readonly settings: RuleSettings;
+  readonly choose: Choose;
+}
+
+/** How a Conv can be computed. */
+export function convolutions(settings: RuleSettings, geometry: ConvolutionGeometry): Candidate<'plain' | 'blocked'>[] {
+  const block = blockOf(settings);
+  const plain = { form: 'plain', nanoseconds: plainCost(geometry) } as const;
+  if (block === undefined || !canBlock(block, geometry)) return [plain];
+  return [plain, { form: 'blocked', nanoseconds: blockedCost(geometry) }];
+}
+
+/** How the way back to the wide side can be computed: `reversed` is the convolution that gives its phases, if there is one. */
+export function waysBack(
+  settings: RuleSettings,
+  geometry: ConvolutionGeometry,
+  reversed: ConvolutionGeometry | undefined,
+): Candidate<'transposed' | 'phases'>[] {
+  const { flops, taps, wideFloats, narrowFloats } = sizesOf(geometry);
+  // The columns of every image are made, and then added up.
+  const columns = (2 * taps * narrowFloats * geometry.wideChannels) / geometry.narrowChannels;
+  const transposed = {
+    form: 'transposed',
+    nanoseconds: calls(geometry) + flops * NANOSECONDS_PER_FLOP + copies(columns),
+  } as const;
+  if (settings.device !== 'cpu' || reversed === undefined) return [transposed];
+  if (product(geometry.kernel) * product(reversed.kernel) * product(geometry.strides) > LARGEST_SPREADING)
+    return [transposed];
+  const isStrided = geometry.strides.some((stride) => stride > 1);
+  const convolved = Math.min(...convolutions(settings, reversed).map(({ nanoseconds }) => nanoseconds));
+  return [transposed, { form: 'phases', nanoseconds: convolved + (isStrided ? copies(2 * wideFloats) : 0) }];
+}
+
+const LARGEST_SPREADING = 1 << 20;
+
+export type WeightGradientForm = 'swapped' | 'blocked' | 'flat' | 'taps';
+
+/** How a weight's gradient can be computed. */
+export function weightGradients(
+  settings: RuleSettings,
+  geometry: ConvolutionGeometry,
+): Candidate<WeightGradientForm>[] {
+  if (settings.device !== 'cpu') return [{ form: 'swapped', nanoseconds: 0 }];
+  const { flops, taps, wideFloats, narrowFloats } = sizesOf(geometry);
+  const tapByTap = flops * NANOSECONDS_PER_FLOP + copies((taps + 3) * wideFloats + narrowFloats);
+  const candidates: Candidate<WeightGradientForm>[] = [{ form: 'taps', nanoseconds: tapByTap }];
+  if (phaseAxes(geometry) !== undefined && geometry.kernel.length <= 2)
+    candidates.push({ form: 'flat', nanoseconds: flatCost(geometry) });
+  const block = blockOf(settings);
+  if (block !== undefined && canBlockWeightGradient(block, geometry)) {
+    const row = Math.min(geometry.kernel.at(-1)!, FULL_ROW);
+    const compute = flops * NANOSECONDS_PER_FLOP * (FULL_ROW / row);
+    candidates.push({ form: 'blocked', nanoseconds: compute + copies(3 * wideFloats + 2 * narrowFloats) });
+  }
+  return candidates;
+}
+
+/** The batch takes the place of channels there, in whole blocks. */
+function canBlockWeightGradient(block: number, geometry: ConvolutionGeometry): boolean {
+  const { batch, groups, narrowChannels, kernel } = geometry;
+  if (kernel.length !== 2 || batch % block !== 0) return false;
+  return groups === 1 ? narrowChannels % 4 === 0 : (narrowChannels / groups) % block === 0;
+}
+
+function flatCost(geometry: ConvolutionGeometry): number {
+  const { batch, groups, wideChannels, narrowChannels, kernel, narrow } = geometry;
+  const axes = phaseAxes(geometry)!;
+  const rows = (narrowChannels / groups) * (axes.length > 1 ? axes[0]!.taps : 1);
+  const columns = (wideChannels / groups) * product(geometry.strides) * axes.at(-1)!.taps;
+  const { wideFloats, narrowFloats } = sizesOf(geometry);
+  const isPointwise = product(kernel) === 1;
+  const common = product(narrow.map((size, axis) => (isPointwise ? size : size + axes[axis]!.taps - 1)));
+  const copied = isPointwise ? 0 : (1 + axes.at(-1)!.taps) * wideFloats + (1 + axes[0]!.taps) * narrowFloats;
+  return (
+    2 * batch * groups * rows * columns * common * NANOSECONDS_PER_FLOP_OF_SMALL_PRODUCTS +
+    copies(copied + 2 * batch * groups * rows * columns)
+  );
+}
+
+function blockedCost(geometry: ConvolutionGeometry): number {
+  const { flops, wideFloats, narrowFloats } = sizesOf(geometry);
+  return flops * NANOSECONDS_PER_FLOP + copies(wideFloats + narrowFloats);
+}
+
+function plainCost(geometry: ConvolutionGeometry): number {
+  const { flops, taps, wideFloats } = sizesOf(geometry);
+  const columns = taps === 1 ? 0 : (taps * wideFloats) / product(geometry.strides);
+  return calls(geometry) + flops * NANOSECONDS_PER_FLOP + copies(columns);
+}
+
+function calls({ batch, groups }: ConvolutionGeometry): number {
+  return batch * groups * NANOSECONDS_PER_CALL;
+}
+
+function copies(floats: number): number {
+  return floats * NANOSECONDS_PER_COPIED_FLOAT;
+}
+
+function blockOf({ device, channelBlock }: RuleSettings): number | undefined {
+  return device === 'cpu' ? channelBlock : undefined;
+}
+
+function product(sizes: readonly number[]): number {
+  return sizes.reduce((all, size) => all * size, 1);
+}
