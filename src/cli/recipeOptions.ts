@@ -35,6 +35,11 @@ export function addRecipeOptions(command: Command): Command {
       ),
     )
     .addOption(new Option('--momentum <x>', 'of sgd (default: 0.9)').argParser(share('--momentum')))
+    .addOption(
+      new Option('--momentum-range <low,high>', 'one-cycle: momentum falls while the rate rises').argParser(
+        numberList('--momentum-range', isShare),
+      ),
+    )
     .addOption(new Option('--no-nesterov', 'plain momentum'))
     .addOption(
       new Option('--weight-decay <x>', 'of weights (default: 0.0005; adamw 0.01)').argParser(
@@ -117,6 +122,7 @@ export function readRecipeFlags(flags: RecipeFlags): RecipeOptions {
     optimizer: flags.optimizer,
     learningRate: flags.learningRate,
     momentum: flags.momentum,
+    momentumRange: flags.momentumRange,
     nesterov,
     weightDecay: flags.weightDecay,
     decoupledDecay: flags.decoupledDecay,

@@ -2,14 +2,17 @@ import { readFile, rm } from 'node:fs/promises';
 import { expected, throwIfAborted } from '../errors';
 import { assertWritable, writeFileAtomic } from '../files';
 import { toModelBytes, writeModel } from '../onnx/save';
+import { inferShapes } from '../onnx/shapes';
+import { reinitialize } from '../onnx/training/reinitialize';
+import { planState } from '../onnx/training/state';
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from '../recovery/training/checkpoint';
 import type { EpochRecord } from '../recovery/training/history';
 import type { DatasetSpec } from '../activations/types';
 import type { Device, ModelBytes } from '../types';
 import { measureAccuracy } from './accuracy';
 import type { CommonOptions, DataOptions, ModelSource } from './api';
-import type { Samples } from './network';
-import { openModel, understandClassifier } from './open';
+import type { Runtime, Samples } from './network';
+import { openModel, understandClassifier, type Classifier } from './open';
 import { readRuntime } from './options';
 import { drawSamples, openSamples, splitSamples } from './samples';
 import { readRecipe, type RecipeOptions } from './training/recipe';
@@ -23,6 +26,8 @@ export interface FinetuneOptions extends CommonOptions, Omit<DataOptions, 'memor
   readonly teacher?: ModelSource;
   /** Samples that are not trained on. Default: a stratified tenth of the data, at most 1,000. */
   readonly validation?: string | DatasetSpec;
+  /** Starts from random weights instead of the model's own. */
+  readonly fromScratch?: boolean;
   /** Nodes whose weights stay as they are; a trailing `*` matches any ending. */
   readonly freeze?: readonly string[];
   /** Where the state is kept after each epoch. Default: the output with `.checkpoint` behind it; removed at the end. */
@@ -60,7 +65,7 @@ export async function finetune(source: ModelSource, options: FinetuneOptions): P
   const started = performance.now();
   const { signal, force = false, resume = false } = options;
   const runtime = readRuntime({ ...options, batchSize: undefined });
-  const network = understandClassifier(await openModel(source, signal));
+  const network = await networkToTrain(source, options, runtime);
   const recipe = readRecipe(options, network);
   const checkpointPath =
     options.checkpoint ?? (options.output === undefined ? undefined : `${options.output}.checkpoint`);
@@ -109,10 +114,20 @@ export async function finetune(source: ModelSource, options: FinetuneOptions): P
   };
 }
 
+async function networkToTrain(
+  source: ModelSource,
+  { fromScratch = false, signal }: FinetuneOptions,
+  { seed }: Runtime,
+): Promise<Classifier> {
+  const model = await openModel(source, signal);
+  if (!fromScratch) return understandClassifier(model);
+  return understandClassifier(reinitialize(model, planState(model, inferShapes(model)), seed));
+}
+
 async function samplesFor(
-  network: ReturnType<typeof understandClassifier>,
+  network: Classifier,
   options: FinetuneOptions,
-  runtime: ReturnType<typeof readRuntime>,
+  runtime: Runtime,
 ): Promise<{ training: Samples; validation: Samples }> {
   const dataset = await openSamples(options.data, network, runtime, 'data');
   if (options.validation !== undefined) {

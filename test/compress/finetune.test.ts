@@ -100,6 +100,12 @@ describe('recipes', () => {
     expect(unchanged.map(([name]) => name).sort()).toEqual([frozen, ...statistics].sort());
   });
 
+  test('from scratch', async () => {
+    const result = await train({ fromScratch: true, epochs: 6 });
+    expect(result.before.top1).toBeLessThan(0.6);
+    expect(result.after.top1).toBeGreaterThanOrEqual(0.97);
+  });
+
   test('the same seed gives the same bytes, another seed others', async () => {
     const [first, again, other] = [await train({ seed: 3 }), await train({ seed: 3 }), await train({ seed: 4 })];
     expect(Buffer.from(first.model.bytes).equals(again.model.bytes)).toBe(true);

@@ -18,6 +18,7 @@ interface FinetuneFlags extends CommonFlags, DataFlags, RecipeFlags {
   readonly force?: boolean;
   readonly teacher?: string;
   readonly validation?: string;
+  readonly fromScratch?: boolean;
   readonly freeze?: readonly string[];
   readonly checkpoint?: string;
   readonly resume?: boolean;
@@ -52,6 +53,7 @@ export const finetuneVerb = verb<FinetuneFlags, FinetuneRequest>({
       .addOption(
         new Option('--samples <n>', 'train on so many samples (default: all)').argParser(integer('--samples', 1)),
       )
+      .addOption(new Option('--from-scratch', 'start from random weights'))
       .addOption(
         new Option('--freeze <a,b*>', 'nodes whose weights stay as they are; * for any ending').argParser(
           nameList('--freeze'),
@@ -84,6 +86,7 @@ Examples:
         output: flags.output,
         force: flags.force,
         teacher: flags.teacher,
+        fromScratch: flags.fromScratch,
         freeze: flags.freeze,
         checkpoint: flags.checkpoint,
         resume: flags.resume,

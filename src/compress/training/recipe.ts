@@ -20,6 +20,8 @@ export interface RecipeOptions {
   readonly learningRate?: number;
   /** Of SGD. Default 0.9. */
   readonly momentum?: number;
+  /** `one-cycle`: it falls to the first while the rate rises, and rises to the second with its fall. Default: it stays. */
+  readonly momentumRange?: readonly [lowest: number, highest: number];
   /** Default true. */
   readonly nesterov?: boolean;
   /** Of weights, not of biases and normalisations. Default 0.0005 for SGD, 0.01 for AdamW. */
@@ -134,14 +136,22 @@ export function readRecipe(options: RecipeOptions, { input, model }: Classifier)
 }
 
 function scheduleOf(
-  { schedule, warmup, milestones }: RecipeOptions,
+  { schedule, warmup, milestones, momentumRange }: RecipeOptions,
   rates: { readonly epochs: number; readonly learningRate: number; readonly momentum: number },
 ): ScheduleSpec {
   const { epochs, learningRate, momentum } = rates;
+  if (momentumRange !== undefined && momentumRange.length !== 2)
+    throw expected('ERR_OPTION', 'two numbers', '--momentum-range', momentumRange);
   const kind = oneOf(schedule, ['one-cycle', 'cosine', 'step', 'constant'], '--schedule', 'one-cycle');
   switch (kind) {
     case 'one-cycle':
-      return { kind, learningRate, momentum, warmupFraction: share(warmup ?? 0.2, '--warmup') };
+      return {
+        kind,
+        learningRate,
+        momentum,
+        warmupFraction: share(warmup ?? 0.2, '--warmup'),
+        ...(momentumRange === undefined ? {} : { momentumRange }),
+      };
     case 'cosine':
       return { kind, learningRate, momentum, warmupEpochs: atLeastZero(warmup ?? 0, '--warmup') };
     case 'step':
