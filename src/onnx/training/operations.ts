@@ -14,11 +14,24 @@ export const neg = (build: GraphBuilder, a: Value): Value => one(build.emit('Neg
 export const exp = (build: GraphBuilder, a: Value): Value => one(build.emit('Exp', [a]));
 export const log = (build: GraphBuilder, a: Value): Value => one(build.emit('Log', [a]));
 export const sqrt = (build: GraphBuilder, a: Value): Value => one(build.emit('Sqrt', [a]));
+export const abs = (build: GraphBuilder, a: Value): Value => one(build.emit('Abs', [a]));
+export const sigmoid = (build: GraphBuilder, a: Value): Value => one(build.emit('Sigmoid', [a]));
+export const tanh = (build: GraphBuilder, a: Value): Value => one(build.emit('Tanh', [a]));
+export const relu = (build: GraphBuilder, a: Value): Value => one(build.emit('Relu', [a]));
 export const reciprocal = (build: GraphBuilder, a: Value): Value => one(build.emit('Reciprocal', [a]));
 export const matMul = (build: GraphBuilder, a: Value, b: Value): Value => one(build.emit('MatMul', [a, b]));
 
 export function scalar(build: GraphBuilder, value: number): Value {
   return build.constant([value], []);
+}
+
+export function shift(build: GraphBuilder, a: Value, by: number): Value {
+  return by === 0 ? a : add(build, a, scalar(build, by));
+}
+
+/** value − a. */
+export function subFrom(build: GraphBuilder, value: number, a: Value): Value {
+  return sub(build, scalar(build, value), a);
 }
 
 export function scale(build: GraphBuilder, a: Value, factor: number): Value {
@@ -29,9 +42,19 @@ export function cast(build: GraphBuilder, a: Value, to: DataType): Value {
   return a.dataType === to ? a : one(build.emit('Cast', [a], { to: elementType(to) }, { dataTypes: [to] }));
 }
 
+/** a > b (or equal to it, or less) at each element, as booleans. */
+export function compare(build: GraphBuilder, operator: 'Greater' | 'Less' | 'Equal', a: Value, b: Value): Value {
+  return one(build.emit(operator, [a, b], {}, { dataTypes: ['bool'] }));
+}
+
 /** 1 where a > b, else 0, as floats. */
 export function greater(build: GraphBuilder, a: Value, b: Value): Value {
-  return cast(build, one(build.emit('Greater', [a, b], {}, { dataTypes: ['bool'] })), 'float32');
+  return cast(build, compare(build, 'Greater', a, b), 'float32');
+}
+
+/** `a` where the condition holds, else `b`. On the CPU slower than a product with 0 and 1. */
+export function where(build: GraphBuilder, condition: Value, a: Value, b: Value): Value {
+  return one(build.emit('Where', [condition, a, b], {}, { dataTypes: [a.dataType] }));
 }
 
 export function reshape(build: GraphBuilder, a: Value, dims: readonly number[]): Value {

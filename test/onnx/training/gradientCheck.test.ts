@@ -1,4 +1,7 @@
 import type { Model } from '../../../src/onnx/ir';
+import { scale } from '../../../src/onnx/training/operations';
+import { GRADIENT_RULES } from '../../../src/onnx/training/rules';
+import type { Differentiable, GradientRule } from '../../../src/onnx/training/rule';
 import { ModelBuilder } from '../../support/modelBuilder';
 import { checkGradients } from './gradientCheck';
 
@@ -14,4 +17,15 @@ test('gradients through Add, Relu and Gemm are those of torch and of finite diff
   const { references, errors } = await checkGradients(network());
   expect(references).toContain('finite differences');
   expect([...errors.keys()].filter((name) => name.includes('by differences'))).toHaveLength(4);
+});
+
+test('a gradient that is wrong by a thousandth is noticed', async () => {
+  const relu: GradientRule = (scope) => {
+    const right = GRADIENT_RULES.Relu!(scope);
+    const backward: Differentiable['backward'] = (gradients) =>
+      right.backward(gradients).map((gradient) => gradient && scale(scope.build, gradient, 1.001));
+    return { outputs: right.outputs, backward };
+  };
+  const check = checkGradients(network(), { rules: { ...GRADIENT_RULES, Relu: relu } });
+  await expect(check).rejects.toThrow('gradient of input, by differences');
 });
