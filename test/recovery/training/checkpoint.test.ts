@@ -196,6 +196,13 @@ test('a state that is not the session’s is refused before anything is written'
     const resume: Checkpoint = { ...good, state };
     await expect(train(PLAN, hooks, { resume })).rejects.toMatchObject({ code });
   }
+  const keeping: TrainingPlan = { ...PLAN, keepBest: 'loss' };
+  for (const [best, code] of cases) {
+    const resume: Checkpoint = { ...good, plan: describePlan(keeping), best };
+    await expect(train(keeping, hooks, { resume })).rejects.toMatchObject({ code });
+    const other: Checkpoint = { ...resume, state: best, best: good.state };
+    await expect(train(keeping, hooks, { resume: other })).rejects.toMatchObject({ code });
+  }
   expect(await hooks.readState()).toEqual(before);
   expect(hooks.losses).toHaveLength(6);
 });

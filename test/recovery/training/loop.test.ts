@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isSieveError } from '../../../src/errors';
 import { decodeCheckpoint, encodeCheckpoint } from '../../../src/recovery/training/checkpoint';
+import { createAugmentation } from '../../../src/recovery/training/augmentation';
 import type { TrainingHooks } from '../../../src/recovery/training/hooks';
 import { train, type TrainOptions } from '../../../src/recovery/training/loop';
 import type { TrainingPlan } from '../../../src/recovery/training/plan';
+import { createSampler } from '../../../src/recovery/training/sampler';
+import { writeTargets } from '../../../src/recovery/training/targets';
 import type { ProgressEvent } from '../../../src/types';
 import { logisticHooks, PLAN } from './logistic';
 
@@ -112,6 +115,48 @@ test('the next batch is made while a step runs, from buffers that no step still 
   expect(hooks.losses).toEqual(plain.losses);
 });
 
+test('every step sees the batch of its epoch and step', async () => {
+  const hooks = logisticHooks();
+  const sampler = createSampler(PLAN);
+  const augmentation = createAugmentation(PLAN.augmentation!, PLAN.format, PLAN.normalization, PLAN.seed);
+  const { stepsPerEpoch } = sampler;
+  await train(
+    { ...PLAN, epochs: 3 },
+    {
+      ...hooks,
+      step: async (batch, rates) => {
+        const epoch = Math.floor(hooks.losses.length / stepsPerEpoch);
+        const step = hooks.losses.length % stepsPerEpoch;
+        const positions = sampler.order(epoch).slice(step * PLAN.batchSize, (step + 1) * PLAN.batchSize);
+        const loaded = await hooks.loadBatch(positions, new AbortController().signal);
+        const wanted = { images: new Float32Array(loaded.length), targets: new Float32Array(PLAN.batchSize * 3) };
+        writeTargets(PLAN.labels, positions, 3, 0.1, wanted.targets);
+        augmentation.apply(loaded, wanted.targets, { epoch, step }, wanted.images);
+        expect(batch).toEqual({ ...wanted, teacherLogits: undefined });
+        return hooks.step(batch, rates);
+      },
+    },
+  );
+  expect(hooks.losses).toHaveLength(3 * stepsPerEpoch);
+});
+
+test('a load that is under way when a step fails is told to end', async () => {
+  const hooks = logisticHooks();
+  const boom = new Error('no step');
+  let loads = 0;
+  let told = false;
+  const broken: TrainingHooks = {
+    ...hooks,
+    loadBatch: async (positions, signal) => {
+      if (++loads === 2) await sleep(50_000, undefined, { signal }).finally(() => (told = signal.aborted));
+      return hooks.loadBatch(positions, signal);
+    },
+    step: () => Promise.reject(boom),
+  };
+  await expect(train(PLAN, broken)).rejects.toBe(boom);
+  expect({ loads, told }).toEqual({ loads: 2, told: true });
+}, 20_000);
+
 test('a step may give its arrays away', async () => {
   const hooks = logisticHooks();
   const plain = logisticHooks();
@@ -119,7 +164,10 @@ test('a step may give its arrays away', async () => {
   await train(PLAN, {
     ...hooks,
     step: ({ images, targets }, rates) => {
-      const moved = structuredClone({ images, targets }, { transfer: [images.buffer as ArrayBuffer, targets.buffer as ArrayBuffer] });
+      const moved = structuredClone(
+        { images, targets },
+        { transfer: [images.buffer as ArrayBuffer, targets.buffer as ArrayBuffer] },
+      );
       expect(images).toHaveLength(0);
       return hooks.step({ ...moved, teacherLogits: undefined }, rates);
     },
