@@ -1,5 +1,5 @@
-import { ModelBuilder } from '../../../support/modelBuilder';
-import { checkGradients } from '../gradientCheck';
+import { ModelBuilder } from '../../support/modelBuilder';
+import { checkGradients } from './gradientCheck';
 
 const TRANSPOSES = [0, 1].flatMap((transA) => [0, 1].map((transB) => ({ transA, transB })));
 const BIASES: readonly (readonly number[] | undefined)[] = [undefined, [], [1], [4], [3, 1], [1, 4], [3, 4]];

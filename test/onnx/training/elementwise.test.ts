@@ -1,9 +1,9 @@
-import type { DataType, Model } from '../../../../src/onnx/ir';
-import { codeOfElementType } from '../../../../src/onnx/elementTypes';
-import { float32Tensor, rawTensor } from '../../../../src/onnx/tensor';
-import type { TrainingDevice } from '../../../../src/onnx/training/rule';
-import { ModelBuilder } from '../../../support/modelBuilder';
-import { checkGradients } from '../gradientCheck';
+import type { DataType, Model } from '../../../src/onnx/ir';
+import { codeOfElementType } from '../../../src/onnx/elementTypes';
+import { float32Tensor, rawTensor } from '../../../src/onnx/tensor';
+import type { TrainingDevice } from '../../../src/onnx/training/rule';
+import { ModelBuilder } from '../../support/modelBuilder';
+import { checkGradients } from './gradientCheck';
 
 type Attributes = Parameters<ModelBuilder['node']>[2];
 
