@@ -1,6 +1,7 @@
 /**
  * What it costs to plan a cut to half the MACs and to make it, from file to file: CPU seconds by step, and the most
- * memory that was in use. Runs without data. `node --single-threaded planning.js MODEL OUTPUT` (bundled) prints JSON.
+ * memory that was in use (resident, what Node itself takes included). Runs without data.
+ * `node --single-threaded planning.js MODEL OUTPUT` (bundled) prints JSON; without arguments, only what loading takes.
  */
 import { statSync } from 'node:fs';
 
@@ -18,7 +19,6 @@ import { inferShapes } from '../../src/onnx/shapes';
 import type { ChannelMask } from '../../src/types';
 
 async function main(input: string, output: string): Promise<void> {
-  const baseline = process.memoryUsage().rss;
   const seconds: Record<string, number> = {};
   let before = process.cpuUsage();
   const lap = (step: string): void => {
@@ -51,13 +51,24 @@ async function main(input: string, output: string): Promise<void> {
   lap('cut');
   await writeModel(cut, output, { force: true });
   lap('write');
-  const peakBytes = process.resourceUsage().maxRSS * 1024;
+  const peakBytes = mostMemory();
   const macsLeft = measureCost(cut, inferShapes(cut)).macs / macs;
-  console.log(JSON.stringify({ seconds, macsLeft, modelBytes: statSync(input).size, peakBytes: peakBytes - baseline }));
+  console.log(JSON.stringify({ seconds, macsLeft, modelBytes: statSync(input).size, peakBytes }));
 }
 
-const [input = '', output = ''] = process.argv.slice(2);
-main(input, output).catch((error: unknown) => {
+function printLoaded(): Promise<void> {
+  console.log(JSON.stringify({ peakBytes: mostMemory() }));
+  return Promise.resolve();
+}
+
+/** Resident, since the process began. */
+function mostMemory(): number {
+  return process.resourceUsage().maxRSS * 1024;
+}
+
+const [input, output] = process.argv.slice(2);
+const work = input === undefined || output === undefined ? printLoaded() : main(input, output);
+work.catch((error: unknown) => {
   console.error(error);
   process.exitCode = 1;
 });
