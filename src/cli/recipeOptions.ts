@@ -84,9 +84,10 @@ export function addRecipeOptions(command: Command): Command {
       ),
     )
     .addOption(
-      new Option('--batch-norm <name>', 'normalise by the batch, or by frozen statistics (default: batch)').argParser(
-        choice('--batch-norm', ['batch', 'frozen'] as const),
-      ),
+      new Option(
+        '--batch-norm <name>',
+        'by the batch; by frozen statistics; or reinsert: by the batch, also where it was folded (default: batch)',
+      ).argParser(choice('--batch-norm', ['batch', 'frozen', 'reinsert'] as const)),
     )
     .addOption(
       new Option('--crop <pixels>', 'move images by up to this (default: an eighth of small images)').argParser(

@@ -100,6 +100,17 @@ describe('recipes', () => {
     expect(unchanged.map(([name]) => name).sort()).toEqual([frozen, ...statistics].sort());
   });
 
+  test('batch normalisations that were folded come back for training, and are folded again', async () => {
+    const folded = await toyNetwork('folded');
+    const plain = await train({}, folded);
+    const steadied = await train({ batchNorm: 'reinsert' }, folded);
+    const result = trainedModel(steadied);
+    expect(result.graph.nodes.map(({ key }) => key)).toEqual(folded.graph.nodes.map(({ key }) => key));
+    expect([...result.graph.initializers.keys()]).toEqual([...folded.graph.initializers.keys()]);
+    expect(await accuracyOf(result, world.validationImages)).toBeCloseTo(steadied.after.top1, 2);
+    expect(steadied.after.loss).toBeLessThan(plain.after.loss);
+  });
+
   test('from scratch', async () => {
     const result = await train({ fromScratch: true, epochs: 6 });
     expect(result.before.top1).toBeLessThan(0.6);

@@ -1,4 +1,5 @@
 import { expected } from '../../errors';
+import { listFoldedConvolutions } from '../../onnx/training/reinsertBatchNorm';
 import type { OptimizerSettings } from '../../onnx/training/optimizer';
 import type { AugmentationOptions } from '../../recovery/training/augmentation';
 import type { ScheduleSpec } from '../../recovery/training/schedule';
@@ -44,8 +45,11 @@ export interface RecipeOptions {
   readonly clipNorm?: number;
   /** The result is an exponential moving average of the weights with this decay. Default: the last weights. */
   readonly averageDecay?: number;
-  /** `batch`: by the batch, running statistics updated (default); `frozen`: by the stored statistics. */
-  readonly batchNorm?: 'batch' | 'frozen';
+  /**
+   * `batch`: by the batch, running statistics updated (default); `frozen`: by the stored statistics; `reinsert`: as `batch`,
+   * and convolutions that a batch normalisation was folded into have one again while they are trained.
+   */
+  readonly batchNorm?: 'batch' | 'frozen' | 'reinsert';
   /** Pixels that images are moved by at most. Default: an eighth of the side up to 64 pixels, none above. */
   readonly crop?: number;
   /** Probability of a flip from left to right. Default 0.5; 0 for digits and letters. */
@@ -73,6 +77,8 @@ export interface Recipe {
   readonly distillation: { readonly weight: number; readonly temperature: number };
   readonly clipNorm: number | undefined;
   readonly batchNorm: 'batch' | 'frozen';
+  /** Put batch normalisations where they were folded, and fold them again at the end. */
+  readonly reinsert: boolean;
   readonly augmentation: AugmentationOptions;
   readonly classBalanced: boolean;
   readonly patience: number | undefined;
@@ -90,8 +96,10 @@ export function readRecipe(options: RecipeOptions, { input, model }: Classifier)
   if (fixedBatch !== undefined && batchSize !== fixedBatch)
     throw expected('ERR_OPTION', `${fixedBatch}, the batch size of the model,`, '--batch', batchSize);
   const kind = oneOf(options.optimizer, ['sgd', 'adamw'], '--optimizer', 'sgd');
-  const batchNorm = oneOf(options.batchNorm, ['batch', 'frozen'], '--batch-norm', 'batch');
-  const isSteady = batchNorm === 'batch' && model.graph.nodes.some(({ opType }) => opType === 'BatchNormalization');
+  const batchNorm = oneOf(options.batchNorm, ['batch', 'frozen', 'reinsert'], '--batch-norm', 'batch');
+  const reinsert = batchNorm === 'reinsert' && listFoldedConvolutions(model).length > 0;
+  const isSteady =
+    reinsert || (batchNorm !== 'frozen' && model.graph.nodes.some(({ opType }) => opType === 'BatchNormalization'));
   const sgdRate = isSteady ? 0.05 : 0.005;
   const learningRate = positive(options.learningRate ?? (kind === 'sgd' ? sgdRate : 0.001), '--learning-rate');
   const clipNorm = options.clipNorm ?? (isSteady ? undefined : 5);
@@ -118,7 +126,8 @@ export function readRecipe(options: RecipeOptions, { input, model }: Classifier)
       temperature: positive(options.temperature ?? 4, '--temperature'),
     },
     clipNorm: clipNorm === undefined ? undefined : positive(clipNorm, '--clip'),
-    batchNorm,
+    batchNorm: batchNorm === 'frozen' ? 'frozen' : 'batch',
+    reinsert,
     augmentation: {
       ...(padding > 0 ? { crop: { padding } } : {}),
       flip: share(options.flip ?? 0.5, '--flip', true),

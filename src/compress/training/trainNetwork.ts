@@ -17,6 +17,7 @@ import { measureAccuracy } from '../accuracy';
 import { labelsOf, type Runtime, type Samples } from '../network';
 import type { Classifier } from '../open';
 import type { Recipe } from './recipe';
+import { reinserted } from './reinsert';
 
 export interface TrainNetworkInputs {
   readonly network: Classifier;
@@ -49,6 +50,14 @@ export interface TrainedNetwork {
  * another input, too few samples), ERR_LABELS, ERR_NON_FINITE, ERR_DEVICE, ERR_OUT_OF_MEMORY, ERR_CANCELLED.
  */
 export async function trainNetwork(inputs: TrainNetworkInputs): Promise<TrainedNetwork> {
+  const { network, training, recipe, runtime } = inputs;
+  const steadied = recipe.reinsert ? await reinserted(network, training, runtime) : undefined;
+  if (steadied === undefined) return trainAsItIs(inputs);
+  const trained = await trainAsItIs({ ...inputs, network: steadied.network });
+  return { ...trained, model: steadied.fold(trained.model) };
+}
+
+async function trainAsItIs(inputs: TrainNetworkInputs): Promise<TrainedNetwork> {
   const { network, training, validation, teacher, recipe, runtime } = inputs;
   const { signal, onProgress } = runtime;
   if (teacher !== undefined) checkTeacher(teacher, network);
