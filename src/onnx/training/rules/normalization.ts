@@ -1,110 +1,143 @@
 import { floatAttribute, intAttribute } from '../../attributes';
-import { expected } from '../../../errors';
-import type { Value } from '../graphBuilder';
-import { add, mul, neg, reciprocal, reduceMean, reduceSum, reshape, scalar, scale, sqrt, sub } from '../operations';
-import type { GradientRule, GradientRules, RuleScope } from '../rule';
+import { elementCount } from '../../elementSize';
+import { normalizeAxis } from '../../shapes/dimensions';
+import type { GraphBuilder, Value } from '../graphBuilder';
+import { add, div, matMul, mul, reciprocal, reduceMean, reshape, scalar, scale, sqrt, sub, sumTo } from '../operations';
+import type { Differentiable, GradientRule, GradientRules, RuleScope } from '../rule';
+import { batchNormalization } from './batchNormalization';
 
-/** ONNX says how much of the running statistics stays; torch's momentum is 1 − this. */
-const DEFAULT_MOMENTUM = 0.9;
 const DEFAULT_EPSILON = 1e-5;
 
-const batchNormalization: GradientRule = (scope) => {
-  if (intAttribute(scope.node, 'spatial', 1) === 0)
-    throw expected(
-      'ERR_MODEL_UNSUPPORTED',
-      'statistics of channels',
-      `BatchNormalization node "${scope.node.key}" in training`,
-      'statistics of every position (spatial = 0)',
-    );
-  return scope.settings.batchNorm === 'batch' ? normalizeByBatch(scope) : normalizeByRunningStatistics(scope);
-};
-
-/** All axes but the channels'. */
-function axesOfStatistics(input: Value): number[] {
-  return input.dims.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
-}
-
-/** [C] as it broadcasts against [N, C, …]. */
-function perChannel({ build }: RuleScope, input: Value, value: Value): Value {
-  return reshape(build, value, [value.dims[0]!, ...input.dims.slice(2).map(() => 1)]);
-}
-
-const normalizeByRunningStatistics = (scope: RuleScope): ReturnType<GradientRule> => {
-  const { build, needsGradient, required } = scope;
-  const input = required(0);
-  const axes = axesOfStatistics(input);
-  const epsilon = floatAttribute(scope.node, 'epsilon', DEFAULT_EPSILON);
-  const inverse = reciprocal(build, sqrt(build, add(build, required(4), scalar(build, epsilon))));
-  const factor = mul(build, required(1), inverse);
-  const shift = sub(build, required(2), mul(build, required(3), factor));
-  const scaled = mul(build, input, perChannel(scope, input, factor));
-  return {
-    outputs: [add(build, scaled, perChannel(scope, input, shift))],
-    backward([gradient]) {
-      if (gradient === undefined) return [];
-      const sum = () => reduceSum(build, gradient, axes, false);
-      const gradientOfScale = () => {
-        const product = reduceSum(build, mul(build, gradient, input), axes, false);
-        return mul(build, inverse, sub(build, product, mul(build, required(3), sum())));
-      };
-      return [
-        needsGradient[0] === true ? mul(build, gradient, perChannel(scope, input, factor)) : undefined,
-        needsGradient[1] === true ? gradientOfScale() : undefined,
-        needsGradient[2] === true ? sum() : undefined,
-      ];
-    },
-  };
-};
-
-const normalizeByBatch = (scope: RuleScope): ReturnType<GradientRule> => {
-  const { build, needsGradient, required } = scope;
-  const input = required(0);
-  const axes = axesOfStatistics(input);
-  const count = axes.reduce((product, axis) => product * input.dims[axis]!, 1);
-  if (count < 2)
-    throw expected(
-      'ERR_MODEL_UNSUPPORTED',
-      'at least two values a channel',
-      `BatchNormalization node "${scope.node.key}" in training by batch statistics`,
-      count,
-      { remedy: 'Give larger batches, or keep the running statistics.' },
-    );
-  const epsilon = floatAttribute(scope.node, 'epsilon', DEFAULT_EPSILON);
-  const momentum = floatAttribute(scope.node, 'momentum', DEFAULT_MOMENTUM);
-  const mean = reduceMean(build, input, axes, false);
-  // Two passes: the mean of squares less the square of the mean loses what the mean is larger.
-  const centered = sub(build, input, perChannel(scope, input, mean));
-  const variance = reduceMean(build, mul(build, centered, centered), axes, false);
+/** Rows brought to mean 0 and variance 1, and the gradient of the input from that of the result. */
+function standardize(build: GraphBuilder, rows: Value, epsilon: number) {
+  const mean = (value: Value) => reduceMean(build, value, [1], true);
+  const centered = sub(build, rows, mean(rows));
+  const variance = mean(mul(build, centered, centered));
   const inverse = reciprocal(build, sqrt(build, add(build, variance, scalar(build, epsilon))));
-  const factor = mul(build, required(1), inverse);
-  const scaled = mul(build, centered, perChannel(scope, input, factor));
-  const running = (stored: Value, measured: Value) =>
-    add(build, scale(build, stored, momentum), scale(build, measured, 1 - momentum));
+  const output = mul(build, centered, inverse);
   return {
-    outputs: [add(build, scaled, perChannel(scope, input, required(2)))],
-    statistics: new Map([
-      [3, running(required(3), mean)],
-      [4, running(required(4), scale(build, variance, count / (count - 1)))],
-    ]),
-    backward([gradient]) {
-      if (gradient === undefined) return [];
-      const sum = reduceSum(build, gradient, axes, false);
-      const gradientOfScale = mul(build, inverse, reduceSum(build, mul(build, gradient, centered), axes, false));
-      // dx = factor · (dy − mean(dy) − x̂ · mean(dy · x̂)), x̂ = centered · inverse.
-      const gradientOfInput = () => {
-        const slope = neg(build, scale(build, mul(build, mul(build, factor, inverse), gradientOfScale), 1 / count));
-        const constant = neg(build, scale(build, mul(build, factor, sum), 1 / count));
-        const fromOutput = mul(build, gradient, perChannel(scope, input, factor));
-        const fromInput = mul(build, centered, perChannel(scope, input, slope));
-        return add(build, add(build, fromOutput, fromInput), perChannel(scope, input, constant));
-      };
+    output,
+    backward(gradient: Value): Value {
+      const alongOutput = mul(build, output, mean(mul(build, gradient, output)));
+      return mul(build, sub(build, sub(build, gradient, mean(gradient)), alongOutput), inverse);
+    },
+  };
+}
+
+interface RowNormalization {
+  /** How the input falls into rows that are normalised by themselves. */
+  readonly rows: number;
+  /** The shape that gain and bias broadcast against, of the input's elements. */
+  readonly view: readonly number[];
+  /** What gain and bias are reshaped to for that. */
+  readonly parameterDims: (parameter: Value) => readonly number[];
+}
+
+function normalizeRows(scope: RuleScope, { rows, view, parameterDims }: RowNormalization): Differentiable {
+  const { build, node, inputs, needsGradient, required } = scope;
+  const [input, gain, bias] = [required(0), required(1), inputs[2]];
+  const epsilon = floatAttribute(node, 'epsilon', DEFAULT_EPSILON);
+  const asRows = (value: Value) => reshape(build, value, [rows, elementCount(input.dims) / rows]);
+  const standardized = standardize(build, asRows(input), epsilon);
+  const normalized = reshape(build, standardized.output, view);
+  const spread = (parameter: Value) => reshape(build, parameter, parameterDims(parameter));
+  const scaled = mul(build, normalized, spread(gain));
+  const output = bias === undefined ? scaled : add(build, scaled, spread(bias));
+  return {
+    outputs: [reshape(build, output, input.dims)],
+    backward([arriving]) {
+      if (arriving === undefined) return [];
+      const gradient = reshape(build, arriving, view);
+      const collect = (value: Value, parameter: Value) =>
+        reshape(build, sumTo(build, value, parameterDims(parameter)), parameter.dims);
+      const gradientOfInput = () => standardized.backward(asRows(mul(build, gradient, spread(gain))));
       return [
-        needsGradient[0] === true ? gradientOfInput() : undefined,
-        needsGradient[1] === true ? gradientOfScale : undefined,
-        needsGradient[2] === true ? sum : undefined,
+        needsGradient[0] === true ? reshape(build, gradientOfInput(), input.dims) : undefined,
+        needsGradient[1] === true ? collect(mul(build, gradient, normalized), gain) : undefined,
+        needsGradient[2] === true && bias !== undefined ? collect(gradient, bias) : undefined,
       ];
+    },
+  };
+}
+
+/** Every channel of every sample by itself. */
+const instanceNormalization: GradientRule = (scope) => {
+  const [batch = 1, channels = 1] = scope.required(0).dims;
+  return normalizeRows(scope, {
+    rows: batch * channels,
+    view: [batch, channels, elementCount(scope.required(0).dims) / (batch * channels)],
+    parameterDims: () => [channels, 1],
+  });
+};
+
+/** Gain and bias have a value for each group in operator set 18, and for each channel from 21 on. */
+const groupNormalization: GradientRule = (scope) => {
+  const input = scope.required(0);
+  const [batch = 1] = input.dims;
+  const parameters = scope.required(1).dims[0]!;
+  return normalizeRows(scope, {
+    rows: batch * intAttribute(scope.node, 'num_groups', 1),
+    view: [batch, parameters, elementCount(input.dims) / (batch * parameters)],
+    parameterDims: () => [parameters, 1],
+  });
+};
+
+/** All axes from `axis` on together. Mean and deviation, outputs 1 and 2, are not carried over. */
+const layerNormalization: GradientRule = (scope) => {
+  const { dims } = scope.required(0);
+  const axis = normalizeAxis(intAttribute(scope.node, 'axis', -1), dims.length) ?? 0;
+  return normalizeRows(scope, {
+    rows: elementCount(dims.slice(0, axis)),
+    view: dims,
+    parameterDims: (parameter) => parameter.dims,
+  });
+};
+
+/**
+ * x / s^beta with s = bias + alpha / size · Σ x² over neighbouring channels. The sum is a product with a band of ones, whose
+ * transpose takes the gradient back.
+ */
+const localResponseNormalization: GradientRule = ({ build, node, required, needsGradient }) => {
+  const input = required(0);
+  const [batch = 1, channels = 1, ...spatial] = input.dims;
+  const size = intAttribute(node, 'size', 1);
+  const alpha = floatAttribute(node, 'alpha', 1e-4) / size;
+  const beta = floatAttribute(node, 'beta', 0.75);
+  const x = reshape(build, input, [batch, channels, elementCount(spatial)]);
+  const band = (isTransposed: boolean) => {
+    const ones = new Float32Array(channels * channels);
+    for (let row = 0; row < channels; row += 1)
+      for (let column = 0; column < channels; column += 1) {
+        const distance = isTransposed ? row - column : column - row;
+        if (distance >= -Math.floor((size - 1) / 2) && distance <= Math.ceil((size - 1) / 2))
+          ones[row * channels + column] = 1;
+      }
+    return build.constant(ones, [channels, channels]);
+  };
+  const squares = matMul(build, band(false), mul(build, x, x));
+  const s = add(build, scale(build, squares, alpha), scalar(build, floatAttribute(node, 'bias', 1)));
+  const factor = build.emit('Pow', [s, scalar(build, -beta)])[0]!;
+  const output = mul(build, x, factor);
+  return {
+    outputs: [reshape(build, output, input.dims)],
+    backward([arriving]) {
+      if (arriving === undefined || needsGradient[0] !== true) return [];
+      const gradient = reshape(build, arriving, x.dims);
+      const throughSums = matMul(build, band(true), div(build, mul(build, gradient, output), s));
+      const result = sub(
+        build,
+        mul(build, gradient, factor),
+        scale(build, mul(build, x, throughSums), 2 * alpha * beta),
+      );
+      return [reshape(build, result, input.dims)];
     },
   };
 };
 
-export const NORMALIZATION_RULES: GradientRules = { BatchNormalization: batchNormalization };
+export const NORMALIZATION_RULES: GradientRules = {
+  BatchNormalization: batchNormalization,
+  InstanceNormalization: instanceNormalization,
+  GroupNormalization: groupNormalization,
+  LayerNormalization: layerNormalization,
+  LRN: localResponseNormalization,
+};
