@@ -46,6 +46,7 @@ export function addRecipeOptions(command: Command): Command {
         number('--weight-decay', 'a number of at least 0', (value) => value >= 0),
       ),
     )
+    .addOption(new Option('--decay-all', 'decay biases and normalisations too'))
     .addOption(new Option('--decoupled-decay', 'sgd: decay apart from the gradient'))
     .addOption(
       new Option('--schedule <name>', 'one-cycle, cosine, step, constant (default: one-cycle)').argParser(
@@ -126,6 +127,7 @@ export function readRecipeFlags(flags: RecipeFlags): RecipeOptions {
     momentumRange: flags.momentumRange,
     nesterov,
     weightDecay: flags.weightDecay,
+    decayAll: flags.decayAll,
     decoupledDecay: flags.decoupledDecay,
     schedule: flags.schedule,
     warmup: flags.warmup,

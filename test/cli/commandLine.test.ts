@@ -132,7 +132,7 @@ describe('requests', () => {
 
   test('finetune with every flag', () => {
     const line =
-      'finetune m.onnx --data d --scale 1/255 --validation v --teacher t.onnx -o o.onnx --force --checkpoint c --resume --freeze a,b* --samples 9 --epochs 2 --batch 32 --optimizer adamw --learning-rate 0.1 --momentum 0.8 --momentum-range 0.8,0.9 --from-scratch --no-nesterov --weight-decay 0 --decoupled-decay --schedule cosine --warmup 1 --milestones 2,3 --label-smoothing 0.1 --distillation 0.5 --temperature 2 --clip 1 --average 0.9 --batch-norm frozen --crop 2 --flip 0 --colour-jitter 0.2 --mixup 0.3 --cutmix 1 --class-balanced --patience 4 --keep-best loss';
+      'finetune m.onnx --data d --scale 1/255 --validation v --teacher t.onnx -o o.onnx --force --checkpoint c --resume --freeze a,b* --samples 9 --epochs 2 --batch 32 --optimizer adamw --learning-rate 0.1 --momentum 0.8 --momentum-range 0.8,0.9 --from-scratch --no-nesterov --weight-decay 0 --decay-all --decoupled-decay --schedule cosine --warmup 1 --milestones 2,3 --label-smoothing 0.1 --distillation 0.5 --temperature 2 --clip 1 --average 0.9 --batch-norm frozen --crop 2 --flip 0 --colour-jitter 0.2 --mixup 0.3 --cutmix 1 --class-balanced --patience 4 --keep-best loss';
     expect(requestOf(line).request).toEqual({
       model: 'm.onnx',
       options: {
@@ -148,7 +148,7 @@ describe('requests', () => {
           momentumRange: [0.8, 0.9],
           fromScratch: true,
         },
-        ...{ weightDecay: 0, decoupledDecay: true, schedule: 'cosine', warmup: 1, milestones: [2, 3] },
+        ...{ weightDecay: 0, decayAll: true, decoupledDecay: true, schedule: 'cosine', warmup: 1, milestones: [2, 3] },
         ...{ labelSmoothing: 0.1, distillationWeight: 0.5, temperature: 2, clipNorm: 1, averageDecay: 0.9 },
         ...{ batchNorm: 'frozen', crop: 2, flip: 0, colourJitter: 0.2, mixup: 0.3, cutmix: 1, classBalanced: true },
         ...{ patience: 4, keepBest: 'loss' },

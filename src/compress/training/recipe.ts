@@ -27,6 +27,8 @@ export interface RecipeOptions {
   readonly nesterov?: boolean;
   /** Of weights, not of biases and normalisations. Default 0.0005 for SGD, 0.01 for AdamW. */
   readonly weightDecay?: number;
+  /** Decay acts on biases and normalisations too. Default false. */
+  readonly decayAll?: boolean;
   /** SGD: decay apart from the gradient. Default false; AdamW's always is. */
   readonly decoupledDecay?: boolean;
   /** Default `one-cycle`. */
@@ -73,6 +75,7 @@ export interface Recipe {
   readonly batchSize: number;
   readonly schedule: ScheduleSpec;
   readonly optimizer: OptimizerSettings;
+  readonly decayAll: boolean;
   readonly labelSmoothing: number;
   readonly distillation: { readonly weight: number; readonly temperature: number };
   readonly clipNorm: number | undefined;
@@ -120,6 +123,7 @@ export function readRecipe(options: RecipeOptions, { input, model }: Classifier)
           : { kind, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay },
       ...(averageDecay === undefined ? {} : { averageDecay }),
     },
+    decayAll: options.decayAll ?? false,
     labelSmoothing: share(options.labelSmoothing ?? 0, '--label-smoothing'),
     distillation: {
       weight: share(options.distillationWeight ?? 0.9, '--distillation', true),

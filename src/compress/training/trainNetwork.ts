@@ -147,6 +147,7 @@ async function openTraining(inputs: TrainNetworkInputs): Promise<{ graph: Traini
       batchNorm: recipe.batchNorm,
       device,
       isFrozen: inputs.isFrozen,
+      decayAll: recipe.decayAll,
       clipNorm: recipe.clipNorm,
       distillation: teacher === undefined ? undefined : recipe.distillation,
     });
@@ -183,6 +184,7 @@ function planOf(
     recipe: {
       optimizer: JSON.stringify(recipe.optimizer),
       batchNorm: recipe.batchNorm,
+      decayAll: recipe.decayAll,
       clipNorm: recipe.clipNorm,
       teacher: teacher === undefined ? undefined : digest(teacher.model),
       distillation: teacher === undefined ? undefined : JSON.stringify(recipe.distillation),
