@@ -15,6 +15,7 @@ const NAMES = [
   'cutChannels',
   'evaluate',
   'filterSeparation',
+  'finetune',
   'inspect',
   'isSieveError',
   'listChannelGroups',
