@@ -74,6 +74,7 @@ async function handle(request: SessionRequest): Promise<SessionResult> {
       return undefined;
     case 'close':
     case 'abandon':
+      await trainer?.release();
       await session?.release();
       session = undefined;
       trainer = undefined;

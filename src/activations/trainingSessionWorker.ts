@@ -1,6 +1,5 @@
 /** Inside the worker: a model that is one training step, run again and again with its own outputs as inputs. */
-import { Tensor } from 'onnxruntime-node';
-import type { InferenceSession } from 'onnxruntime-node';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { expected, SieveError } from '../errors';
 import type { Device } from '../types';
 import { runtimeError } from './sessionErrors';
@@ -15,15 +14,18 @@ export interface Trainer {
   /** Copies, by the name of the state's input. */
   readState(): Promise<Map<string, Float32Array>>;
   writeState(values: ReadonlyMap<string, Float32Array>): void;
+  /** Frees what is on the device, before the session is released. */
+  release(): Promise<void>;
 }
 
 /** ERR_USAGE for a state or result that the model lacks, ERR_SHAPE for a state that does not fit. */
 export function createTrainer(session: InferenceSession, { states, results }: TrainingSetup, device: Device): Trainer {
   const inputs = session.inputMetadata.map(describe);
   const outputs = session.outputMetadata.map(describe);
+  const reader = createReader(device);
   const holders = states.map((pair) => {
     const dims = stateDims(inputs, outputs, pair);
-    return device === 'webgpu' ? deviceState(pair, dims) : hostState(pair, dims);
+    return device === 'webgpu' ? deviceState(pair, dims, reader) : hostState(pair, dims);
   });
   const types = new Map(inputs.map(({ name, type }) => [name, type]));
   const resultBuffers = Object.fromEntries(results.map((name) => [name, preallocate(outputs, name)]));
@@ -53,6 +55,10 @@ export function createTrainer(session: InferenceSession, { states, results }: Tr
         const value = values.get(state.input);
         if (value !== undefined) state.write(value);
       }
+    },
+    async release() {
+      for (const state of holders) state.release();
+      await reader.release();
     },
   };
 }
@@ -110,6 +116,7 @@ interface StateHolder {
   advance(written: Tensor): void;
   read(): Promise<Float32Array>;
   write(value: Float32Array): void;
+  release(): void;
 }
 
 /**
@@ -131,27 +138,58 @@ function hostState({ input, output, initial }: StatePair, dims: readonly number[
     write(value) {
       dataOf(current).set(value);
     },
+    release: () => undefined,
   };
 }
 
 /** The tensor that a step gave stays where it is, in the device's memory, and is the next step's input. */
-function deviceState({ input, output, initial }: StatePair, dims: readonly number[]): StateHolder {
+function deviceState(
+  { input, output, initial }: StatePair,
+  dims: readonly number[],
+  reader: DeviceReader,
+): StateHolder {
   let current: Tensor = new Tensor('float32', initial, dims);
+  const replaceBy = (tensor: Tensor): void => {
+    if (current.location !== 'cpu') current.dispose();
+    current = tensor;
+  };
   return {
     input,
     output,
     current: () => current,
     target: () => null,
-    advance(written) {
-      if (current.location !== 'cpu') current.dispose();
-      current = written;
+    advance: replaceBy,
+    read: () => reader.read(current),
+    write: (value) => replaceBy(new Tensor('float32', value, dims)),
+    release: () => replaceBy(new Tensor('float32', [], [0])),
+  };
+}
+
+interface DeviceReader {
+  read(tensor: Tensor): Promise<Float32Array>;
+  release(): Promise<void>;
+}
+
+/** y = x for float32, as an ONNX file (operator set 13). */
+export const IDENTITY_MODEL = Buffer.from(
+  'CAcSCm9ubngtc2lldmU6MAoSCgF4EgF5GgAiCElkZW50aXR5EgR0ZXN0WgkKAXgSBAoCCAFiCQoBeRIECgIIAUIECgAQDQ==',
+  'base64',
+);
+
+/**
+ * Reads what lies in a device's memory: as the output of a run, because Tensor.getData of onnxruntime-node 1.30 ends the
+ * process instead ("not implemented").
+ */
+function createReader(device: Device): DeviceReader {
+  let session: Promise<InferenceSession> | undefined;
+  return {
+    async read(x) {
+      session ??= InferenceSession.create(IDENTITY_MODEL, { executionProviders: [device], logSeverityLevel: 4 });
+      const { y } = await run(await session, { x }, { y: null });
+      return dataOf(y!).slice();
     },
-    async read() {
-      return ((await current.getData()) as Float32Array).slice();
-    },
-    write(value) {
-      if (current.location !== 'cpu') current.dispose();
-      current = new Tensor('float32', value, dims);
+    async release() {
+      await (await session)?.release();
     },
   };
 }

@@ -1,5 +1,7 @@
 import { createTrainingSession, type TrainingSessionOptions } from '../../src/activations/trainingSession';
 import type { TrainingSession } from '../../src/activations/trainingSession';
+import { IDENTITY_MODEL } from '../../src/activations/trainingSessionWorker';
+import { isSieveError } from '../../src/errors';
 import { createSession } from '../../src/activations/session';
 import { ModelBuilder } from '../support/modelBuilder';
 import { REGRESSION, regressionStep, regressionStepInFloat64, waves } from './support/stepModels';
@@ -283,6 +285,32 @@ test('500 steps take no more memory than 100', async () => {
     // A copy of the feeds or the state for every step would be 500 MiB and more.
     expect(process.memoryUsage().rss - before).toBeLessThan(80 * 2 ** 20);
   });
+});
+
+test('webgpu keeps the state on the device and computes the same', async () => {
+  const train = (device: 'cpu' | 'webgpu') =>
+    withTraining(regressionStep().bytes(), { device }, async (session) => {
+      for (let step = 0; step < 4; step++) await session.step(feedsOf(step));
+      await session.writeState(new Map(await session.readState()));
+      for (let step = 4; step < 8; step++) await session.step(feedsOf(step));
+      return session.readState();
+    });
+  const onCpu = await train('cpu');
+  const onDevice = await train('webgpu').catch((error: unknown) => {
+    if (!isSieveError(error) || error.code !== 'ERR_DEVICE') throw error;
+    console.log(`skipped: ${error.message}`);
+    return undefined;
+  });
+  if (onDevice === undefined) return;
+  for (const [name, values] of onCpu)
+    values.forEach((value, at) => expect(onDevice.get(name)![at]).toBeCloseTo(value, 5));
+});
+
+test('the model that reads from a device gives what it is given', async () => {
+  const session = await createSession({ bytes: Uint8Array.from(IDENTITY_MODEL) }, { device: 'cpu' });
+  const x = { dims: [2, 2], data: Float32Array.of(1, -2, 3.5, 0) };
+  expect((await session.run({ x })).get('y')).toEqual(x);
+  await session.close();
 });
 
 describe('denormal numbers', () => {
