@@ -1,133 +1,13 @@
 // Data on which rounding does its worst, so that a bound of the candidates (kernels/tile_kernels.h,
 // kernels/rounded_kernels.h) that were too narrow would give a wrong answer. scripts/test-mutants.mjs shows
 // that it would.
-#include <functional>
-
+#include "core/candidate_lists.h"
+#include "rounding_data.h"
 #include "separation_check.h"
 
 namespace {
 
 using test::Data;
-using test::Random;
-
-// Row 2i+1 is row 2i mirrored at the origin, so that the mean is 0 and the search moves nothing. Labels at
-// random; an odd last row is 0.
-Data mirrored(size_t rows, size_t columns, uint64_t seed, const std::function<void(Random&, float*)>& fill) {
-  Random random(seed);
-  Data data(rows, columns, 3);
-  std::vector<float> row(columns);
-  for (size_t i = 0; i < rows; ++i) {
-    data.labels[i] = static_cast<int32_t>(random.below(3));
-    if (i % 2 == 0) fill(random, row.data());
-    for (size_t k = 0; k < columns; ++k) {
-      data.at(i, k) = i % 2 == 0 ? (i + 1 == rows ? 0.0f : row[k]) : -data.at(i - 1, k);
-    }
-  }
-  return data;
-}
-
-// All residuals of rounding to `bits` of mantissa are just below half a unit, and all point along the
-// differences of the rows: every distance moves by the sum of the residuals' norms, up or down. Rows lie a
-// few units from each other, where the relaxed bound is as sharp as the triangle inequality.
-Data half_units(int bits, size_t rows, size_t columns, uint64_t seed) {
-  const double unit = std::ldexp(1.0, -bits);
-  double at = 1.0;
-  return mirrored(rows, columns, seed, [&](Random& random, float* row) {
-    at += unit * static_cast<double>(2 + random.below(5));
-    if (at >= 2.0 - unit) at = 1.0 + unit * static_cast<double>(random.below(5));
-    const double tiny = unit * std::ldexp(static_cast<double>(1 + random.below(30)), -10);
-    const double offset = unit / 2 + (random.below(2) == 0 ? tiny : -tiny);
-    for (size_t k = 0; k < columns; ++k) row[k] = static_cast<float>(at + offset);
-  });
-}
-
-// Every 32nd column is 1, the others `part` * 2^-12 or, in a third of the rows, 0. Products of the small ones
-// are less than what is cut off when they are added to the large one's: float32 sees the rows as if they had
-// no small columns in common, and far ones as near as copies. Nothing is lost in 16 bits.
-Data swallowed(double part, size_t rows, size_t columns, uint64_t seed) {
-  return mirrored(rows, columns, seed, [&](Random& random, float* row) {
-    const bool zero = random.below(3) == 0;
-    const size_t first = random.below(4);  // some rows lack a few of the small ones
-    for (size_t k = 0; k < columns; ++k) {
-      row[k] = k % 32 == 0 ? 1.0f : zero || k % 32 < first ? 0.0f : static_cast<float>(part * 0x1p-12);
-    }
-  });
-}
-
-double cut_to_8_bits(double value) {
-  int exponent;
-  const double mantissa = std::frexp(value, &exponent);
-  return std::ldexp(std::floor(mantissa * 256), exponent - 8);
-}
-
-// Rounding errors that add up to the whole bound, up for one pair of rows and down for another. The first
-// column of each block of the kernels' is a little more than 1, the other L are a: too little to be added to
-// it or taken from it. Row 0 is (1, a .. a, 0); row 2 the same with d in the last column; the others (1, -a
-// .. -a, 0). Row 2 is the nearest of row 0 by a hair (d^2 < 4 L a^2), and float32 sees it at d^2 + 2 L a^2,
-// the others at 2 L a^2 (where sums are cut off and not rounded: 4 L a^2).
-Data opposed(double a, size_t block, size_t columns) {
-  size_t row_number = 0;
-  const double small = static_cast<double>(columns - 1 - (columns + block - 2) / block);
-  Data data = mirrored(10, columns, 1, [&](Random&, float* row) {
-    for (size_t k = 0; k + 1 < columns; ++k) {
-      const double value = k % block == 0 ? 1.0078125 : row_number < 2 ? a : -a;
-      row[k] = static_cast<float>(k > 0 && k + 1 < row_number ? 0.0 : value);  // no two rows are equal
-    }
-    row[columns - 1] =
-        row_number == 1 ? static_cast<float>(cut_to_8_bits(2 * a * std::sqrt(small - 10))) : 0.0f;
-    ++row_number;
-  });
-  for (size_t i = 0; i < data.rows; ++i) data.labels[i] = i == 2 || i == 3 ? 1 : 0;
-  return data;
-}
-
-// Many rows at nearly the same distance from all others, in runs of one label with a single other one
-// between: more candidates than a list holds, and which label wins is decided by the last bits.
-Data crowd(double step, size_t rows, size_t columns, uint64_t seed) {
-  Random random(seed);
-  Data data(rows, columns, 3);
-  for (size_t i = 0; i < rows; ++i) {
-    data.labels[i] = random.below(20) == 0 ? 1 : 0;
-    for (size_t k = 0; k < columns; ++k) {
-      data.at(i, k) =
-          static_cast<float>((k == i % columns ? 1.1 + 0.01 * static_cast<double>(i / columns) : 0.3) +
-                             step * static_cast<double>(random.below(64)));
-    }
-  }
-  return data;
-}
-
-// Whole numbers whose squares add up to just more than float32 can count: `first` in every row, and a few
-// small steps.
-Data large_integers(double first, size_t rows, size_t columns, uint64_t seed) {
-  return mirrored(rows, columns, seed, [&](Random& random, float* row) {
-    for (size_t k = 0; k < columns; ++k)
-      row[k] = static_cast<float>(first + static_cast<double>(random.below(4)));
-  });
-}
-
-// A third of the rows is so small beside the others that their squares are below float32's normal range.
-Data tiny_beside(double size, size_t rows, size_t columns, uint64_t seed) {
-  return mirrored(rows, columns, seed, [&](Random& random, float* row) {
-    const double scale = random.below(3) == 0 ? size : 1.0;
-    for (size_t k = 0; k < columns; ++k) row[k] = static_cast<float>(scale * random.normal());
-  });
-}
-
-// Row 0 is 0, the others the same values in another order each: all are equally far from row 0 but for the
-// last bits of the definition's sum, which adds up in the order of the columns.
-Data permuted(size_t rows, size_t columns, uint64_t seed) {
-  Random random(seed);
-  Data data(rows, columns, 3);
-  std::vector<float> values(columns);
-  for (float& value : values) value = static_cast<float>(random.normal());
-  for (size_t i = 0; i < rows; ++i) {
-    data.labels[i] = static_cast<int32_t>(random.below(3));
-    for (size_t k = columns; k > 1; --k) std::swap(values[k - 1], values[random.below(k)]);
-    for (size_t k = 0; k < columns; ++k) data.at(i, k) = i == 0 ? 0.0f : values[k];
-  }
-  return data;
-}
 
 void test_data(const Data& data, const std::string& name) {
   const size_t largest = 4;
@@ -140,40 +20,66 @@ void test_data(const Data& data, const std::string& name) {
   }
 }
 
+// What had to be dropped is remembered by the least of its lower bounds, and only as long as the threshold
+// leaves it a say.
+void test_dropped_candidates() {
+  const int32_t labels[] = {0, 1, 1, 1, 0, 1};
+  sieve::CandidateLists lists(1, {1, 1, sieve::LabelStop::kNone}, labels);
+  const auto holds = [&](bool complete, int32_t label, const char* what) {
+    CHECK(lists.complete(0) == complete, "%s", what);
+    CHECK(lists.dropped_label(0) == label, "%s: label %d", what, lists.dropped_label(0));
+  };
+  lists.insert(0, {5.0f, 6.0f, 0});
+  lists.insert(0, {5.0f, 7.0f, 1});
+  holds(true, sieve::CandidateLists::kNoLabel, "nothing was dropped");
+  lists.insert(0, {1.0f, 10.0f, 2});
+  lists.insert(0, {5.5f, 11.0f, 3});
+  holds(false, 1, "two of one label were dropped");
+  lists.insert(0, {2.0f, 3.0f, 4});
+  CHECK(lists.threshold(0) == 3.0f, "threshold %g", static_cast<double>(lists.threshold(0)));
+  holds(false, 1, "the first that was dropped still has a say");
+  lists.insert(0, {0.25f, 0.5f, 5});
+  holds(true, 1, "none of them has");
+}
+
 }  // namespace
 
 int main() {
+  test_dropped_candidates();
+  for (const size_t columns : {1, 6, 40}) {
+    test_data(test::straddling_powers(columns, columns), "straddling powers of two");
+  }
   for (const int bits : {7, 10}) {  // of bfloat16 and float16
     for (const size_t columns : {1, 24, 40, 130}) {
       for (uint64_t seed = 1; seed <= 4; ++seed) {
-        test_data(half_units(bits, 61, columns, seed), "half units, bits " + std::to_string(bits));
+        test_data(test::half_units(bits, 61, columns, seed), "half units, bits " + std::to_string(bits));
       }
     }
   }
   for (const double part : {0.9375, 1.375, 1.9375, 2.75}) {
     for (const size_t columns : {64, 193, 512, 1100}) {
-      test_data(swallowed(part, 40, columns, columns), "swallowed, part " + std::to_string(part));
+      test_data(test::swallowed(part, 40, columns, columns), "swallowed, part " + std::to_string(part));
     }
   }
   for (const double a : {0.984375, 1.3984375, 2.765625}) {  // squares just below 1, 2 and 8
     for (const size_t block : {192, 512}) {
       for (const size_t columns : {block - 2, block + 1, 2 * block + 1, 5 * block + 1}) {
-        test_data(opposed(a * 0x1p-12, block, columns), "opposed, blocks of " + std::to_string(block));
+        test_data(test::opposed(a * 0x1p-12, block, columns), "opposed, blocks of " + std::to_string(block));
       }
     }
   }
-  for (uint64_t seed = 1; seed <= 12; ++seed) test_data(permuted(30, 40, seed), "permuted");
+  for (uint64_t seed = 1; seed <= 12; ++seed) test_data(test::permuted(30, 40, seed), "permuted");
   for (const double step : {0.0, 1e-8, 1e-7, 1e-5, 1e-4, 1e-3}) {
-    test_data(crowd(step, 150, 75, 7), "crowd, step " + std::to_string(step));
+    test_data(test::crowd(step, 150, 75, 7), "crowd, step " + std::to_string(step));
   }
   for (const double first : {510.0, 1021.0, 1501.0, 2044.0}) {
     for (const size_t columns : {3, 33}) {
-      test_data(large_integers(first, 61, columns, 8), "integers about " + std::to_string(first));
+      test_data(test::large_integers(first, 61, columns, 8), "integers about " + std::to_string(first));
     }
   }
   for (const int exponent : {-62, -66, -70, -74}) {
     for (const size_t columns : {9, 33}) {
-      test_data(tiny_beside(std::ldexp(1.0, exponent), 60, columns, 9),
+      test_data(test::tiny_beside(std::ldexp(1.0, exponent), 60, columns, 9),
                 "tiny beside, 2^" + std::to_string(exponent));
     }
   }

@@ -220,6 +220,20 @@ test::Data make_mirrored(size_t rows, size_t columns, double relative) {
   return data;
 }
 
+// Every sum of products begins with 1; what follows is less than half of a unit in its last place, and lost.
+// The classes are opposite each other, so that nothing is shifted.
+test::Data make_swallowed(size_t rows, size_t columns) {
+  test::Data data(rows, columns, 3);
+  for (size_t row = 0; row < rows; ++row) {
+    data.labels[row] = static_cast<int32_t>(row % 3);
+    for (size_t k = 0; k < columns; ++k) {
+      const double size = k % sieve::kProductColumns < 16 ? 1.0 : 0.95 * 0x1p-12;
+      data.at(row, k) = static_cast<float>((static_cast<double>(row % 3) - 1.0) * size);
+    }
+  }
+  return data;
+}
+
 void test_non_finite() {
   for (const sieve_backend backend : test::backends()) {
     const char* at = sieve_backend_name(backend);
@@ -309,6 +323,20 @@ int main() {
       test_centers(data, "mirrored " + std::to_string(relative) + size_of(data));
       test_bound(data, "mirrored " + std::to_string(relative) + size_of(data));
     }
+  }
+  for (const size_t columns : {3, 40}) {
+    // Products with the mean of one class are beyond float32, with the others not.
+    test::Data huge = test::make_data("normal", 90, columns, 9);
+    for (size_t row = 0; row < huge.rows; ++row) {
+      const double size = huge.labels[row] == 1 ? 1e37 : 1e5;
+      for (size_t k = 0; k < columns; ++k) huge.at(row, k) = static_cast<float>(huge.at(row, k) * size);
+    }
+    test_centers(huge, "a huge class" + size_of(huge));
+  }
+  for (const size_t columns : {512, 1040}) {
+    const test::Data data = make_swallowed(48, columns);
+    test_centers(data, "swallowed" + size_of(data));
+    test_bound(data, "swallowed" + size_of(data));
   }
   for (const int32_t classes : {1, 2, 6, 11, 37, 300}) {
     for (const size_t columns : {size_t{13}, size_t{600}}) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 
+#include "rounding_data.h"
 #include "separation_support.h"
 
 namespace {
@@ -235,6 +236,45 @@ void test_blocks_of_other_scales() {
         }
       }
     }
+  }
+}
+
+// Rows that float32 products can not hold are the nearest of rows that they can.
+void test_oversized_rows() {
+  const test::Data data = test::straddling_powers(9, 3);
+  for (const sieve_backend backend : float32_backends()) {
+    for (const size_t width : {1, 4, 9}) {
+      for (const bool neighbours : {false, true}) {
+        const Wanted wanted{1, SIEVE_SEPARATION_HARD, neighbours, false};
+        compare(data, data.matrix(), wanted, {width}, backend, 2, "straddling powers of two");
+      }
+    }
+  }
+}
+
+// Sums that lose all that they can, however they are cut, and integers that only together are too large.
+void test_rounding() {
+  const auto test_data = [](const test::Data& data, const std::string& name) {
+    for (const sieve_backend backend : float32_backends()) {
+      for (const size_t width : {size_t{1}, size_t{64}, data.columns}) {
+        compare(data, data.matrix(), {}, {width}, backend, 1, name);
+        compare(data, data.matrix(), {4, SIEVE_SEPARATION_SOFT, true, false}, {width}, backend, 2, name);
+      }
+    }
+  };
+  for (const double part : {0.9375, 1.375, 1.9375}) {
+    const std::string name = "swallowed, part " + std::to_string(part);
+    for (const size_t columns : {193, 512})
+      test_data(test::swallowed(part, 40, columns, columns), name + " of " + std::to_string(columns));
+  }
+  for (const double a : {0.984375, 1.3984375}) {
+    for (const size_t block : {192, 512}) {
+      test_data(test::opposed(a * 0x1p-12, block, block + 1),
+                "opposed, " + std::to_string(a) + " of " + std::to_string(block));
+    }
+  }
+  for (const double first : {510.0, 1021.0, 1501.0, 2044.0}) {
+    test_data(test::large_integers(first, 61, 33, 8), "integers about " + std::to_string(first));
   }
 }
 
@@ -533,6 +573,8 @@ int main() {
     test_shape(kind, many, 65);
   }
   test_blocks_of_other_scales();
+  test_oversized_rows();
+  test_rounding();
   test_passes();
   test_refined_copies();
   test_skipped_rows();

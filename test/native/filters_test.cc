@@ -151,6 +151,57 @@ void test_problem(const Problem& p, const std::string& name) {
   }
 }
 
+// Two classes opposite each other, the same in all of the first `used` columns. Half of the rows have
+// values whose sum, and so which mean is nearer, is one unit in the last place of 1: roundings decide where
+// no bound stops them. All rotations of a row are there, so that the means are the same in all those columns.
+test::Data balanced(size_t columns, size_t used, size_t patterns, uint64_t seed) {
+  constexpr size_t kFar = 24;
+  test::Random random(seed);
+  test::Data data(2 * (patterns * used + kFar), columns, 2);
+  std::fill(data.storage.begin(), data.storage.end(), 0.0f);
+  size_t row = 0;
+  const auto add = [&](const std::vector<double>& values, size_t rotation) {
+    for (const double sign : {1.0, -1.0}) {
+      for (size_t k = 0; k < used; ++k)
+        data.at(row, k) = static_cast<float>(sign * values[(k + rotation) % used]);
+      data.labels[row++] = sign > 0 ? 0 : 1;
+    }
+  };
+  for (size_t i = 0; i < kFar; ++i) add(std::vector<double>(used, 3.0 + static_cast<double>(i % 5)), 0);
+  for (size_t pattern = 0; pattern < patterns; ++pattern) {
+    std::vector<double> values(used);
+    double sum;
+    do {
+      sum = pattern % 2 == 0 ? -0x1p-23 : 0x1p-23;
+      for (size_t k = 0; k + 1 < used; ++k) {
+        const double size = 1.0 + static_cast<double>(random.below(1 << 23)) * 0x1p-23;
+        values[k] = sum > 0 ? -size : size;
+        sum += values[k];
+      }
+      values.back() = -sum;
+    } while (std::abs(sum) < 1 || std::abs(sum) >= 2);
+    for (size_t rotation = 0; rotation < used; ++rotation) add(values, rotation);
+  }
+  return data;
+}
+
+void test_center_margins() {
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    test_problem({balanced(8, 8, 12, seed), 8, 1, 1, SIEVE_SEPARATION_HARD, SIEVE_INDEX_CENTER},
+                 "balanced over filters");
+    test_problem({balanced(3 * 16, 16, 8, seed), 3, 16, 1, SIEVE_SEPARATION_HARD, SIEVE_INDEX_CENTER},
+                 "balanced within a filter");
+  }
+  // Products of the small rows with every class's mean are beyond float32.
+  for (const size_t dims : {8, 16, 40}) {
+    test::Data huge = test::make_data("normal", 90, 3 * dims, 9);
+    for (size_t row = 0; row < huge.rows; ++row) {
+      for (size_t k = 0; k < huge.columns; ++k) huge.at(row, k) *= row % 5 == 0 ? 1e5f : 1e37f;
+    }
+    test_problem({huge, 3, dims, 1, SIEVE_SEPARATION_HARD, SIEVE_INDEX_CENTER}, "huge classes");
+  }
+}
+
 // Forward selection on the vector backends answers most queries from short lists. Here it meets the serial
 // backend, which evaluates every candidate in float64: the same filters and the same doubles.
 struct Greedy {
@@ -225,6 +276,20 @@ test::Data with_filters(test::Data data, size_t filters, const std::string& how,
   return data;
 }
 
+// The first filter is the best, and so small beside the others that it only decides between equals of these.
+test::Data small_first(size_t rows, size_t filters, size_t dims, uint64_t seed) {
+  test::Random random(seed);
+  test::Data data(rows, filters * dims, 3);
+  for (size_t row = 0; row < rows; ++row) {
+    data.labels[row] = static_cast<int32_t>(random.below(3));
+    for (size_t k = 0; k < data.columns; ++k) {
+      const double small = 1e-3 * (data.labels[row] + 0.01 * random.normal());
+      data.at(row, k) = static_cast<float>(k < dims ? small : 123.4 * static_cast<double>(random.below(3)));
+    }
+  }
+  return data;
+}
+
 void test_greedy_selections() {
   const size_t many = test::size_unless_trimmed(240, 70), some = test::size_unless_trimmed(150, 60);
   const size_t alike = test::size_unless_trimmed(180, 60), tall = test::size_unless_trimmed(1100, 300);
@@ -242,6 +307,10 @@ void test_greedy_selections() {
   }
   for (const char* kind : {"normal", "clustered", "half-zero", "integers"}) {
     test_greedy(test::make_data(kind, tall, 6 * 8, 26), 6, 1, SIEVE_SEPARATION_HARD, kind);
+  }
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    test_greedy(small_first(alike, 5, 7, seed), 5, 1, SIEVE_SEPARATION_HARD, "small first");
+    test_greedy(small_first(some, 4, 20, seed), 4, 2, SIEVE_SEPARATION_SOFT, "small first");
   }
   test::Data holes = test::make_data("normal", 160, 6 * 3, 27);
   for (size_t row = 5; row < holes.rows; row += 31) {
@@ -306,6 +375,7 @@ int main() {
   }
   test_problem({test::make_data("half-zero", 220, 3 * 70, 9), 3, 70, 1, SIEVE_SEPARATION_HARD, 0}, "wide");
   test_problem({test::make_data("clustered", 8, 2 * 300, 9), 2, 300, 2, SIEVE_SEPARATION_ANTI, 0}, "deep");
+  test_center_margins();
   test_greedy_selections();
   test_errors();
   return test::result("filters_test");

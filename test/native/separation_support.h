@@ -95,6 +95,22 @@ inline Data make_data(const std::string& kind, size_t rows, size_t columns, uint
   return data;
 }
 
+// Rows about 1, and from 2^5 to 2^60 pairs on both sides of each power of two, one label each: wherever the
+// norms begin that float32 products can not hold, the nearest of a row below is a row above.
+inline Data straddling_powers(size_t columns, uint64_t seed) {
+  constexpr size_t kPairs = 56, kOthers = 300;
+  Random random(seed);
+  Data data(2 * kPairs + kOthers, columns, 3);
+  for (size_t row = 0; row < data.rows; ++row) {
+    const bool paired = row < 2 * kPairs;
+    data.labels[row] = paired ? static_cast<int32_t>(row / 2 % 2) : 2;
+    const double size = paired ? std::ldexp(row % 2 == 0 ? 0.99 : 1.01, static_cast<int>(5 + row / 2)) : 0.0;
+    for (size_t k = 0; k < columns; ++k)
+      data.at(row, k) = static_cast<float>(k == 0 && paired ? size : random.normal());
+  }
+  return data;
+}
+
 struct Neighbour {
   double distance;
   size_t row;
