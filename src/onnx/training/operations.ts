@@ -57,6 +57,11 @@ export function where(build: GraphBuilder, condition: Value, a: Value, b: Value)
   return one(build.emit('Where', [condition, a, b], {}, { dataTypes: [a.dataType] }));
 }
 
+/** 1 where a = b, else 0, as floats. */
+export function isEqual(build: GraphBuilder, a: Value, b: Value): Value {
+  return cast(build, one(build.emit('Equal', [a, b], {}, { dataTypes: ['bool'] })), 'float32');
+}
+
 export function reshape(build: GraphBuilder, a: Value, dims: readonly number[]): Value {
   return sameDims(a.dims, dims) ? a : one(build.emit('Reshape', [a, build.integers(dims)]));
 }

@@ -1,38 +1,100 @@
 import { intAttribute, intsAttribute } from '../../attributes';
 import { normalizeAxis } from '../../shapes/dimensions';
 import { AXES_INPUT_SINCE } from '../../shapes/reductions';
-import { expand, reduceMean, reduceSum, reshape, scale } from '../operations';
+import type { GraphBuilder, Value } from '../graphBuilder';
+import { div, exp, expand, isEqual, mul, reduceSum, reshape, scalar, scale, sub } from '../operations';
 import type { GradientRule, GradientRules, RuleScope } from '../rule';
 
-/** The reduced axes counted from the front, in order; none where the node hands its input on. */
-function reducedAxes({ node, opset, inputs, numbers, required }: RuleScope): readonly number[] {
+/** The reduced axes counted from the front, in order; undefined where the node hands its input on. */
+function reducedAxes({ node, opset, inputs, numbers, required }: RuleScope): readonly number[] | undefined {
   const rank = required(0).dims.length;
   const asInput = opset >= (AXES_INPUT_SINCE[node.opType] ?? 18);
   const stated = asInput ? (inputs[1] === undefined ? [] : numbers(1)) : intsAttribute(node, 'axes', []);
+  if (stated.length > 0)
+    return [...new Set(stated.map((axis) => normalizeAxis(axis, rank) ?? 0))].sort((a, b) => a - b);
   const isNoop = asInput && intAttribute(node, 'noop_with_empty_axes', 0) !== 0;
-  if (stated.length === 0) return isNoop ? [] : [...required(0).dims.keys()];
-  return [...new Set(stated.map((axis) => normalizeAxis(axis, rank) ?? 0))].sort((a, b) => a - b);
+  return isNoop ? undefined : [...required(0).dims.keys()];
 }
 
-/** Sum or mean: every element has the same part in its result. */
-function linear(isMean: boolean): GradientRule {
+interface Reduction {
+  readonly build: GraphBuilder;
+  readonly input: Value;
+  /** Axes that were reduced have size 1 in `output` and `gradient`. */
+  readonly output: Value;
+  readonly gradient: Value;
+  readonly axes: readonly number[];
+}
+
+/** Gradient of the input, or what broadcasts to it. */
+type ReductionGradient = (reduction: Reduction) => Value;
+
+function reduction(operator: string, gradientOfInput: ReductionGradient): GradientRule {
   return (scope) => {
     const { build, needsGradient, required, outputDims } = scope;
     const input = required(0);
     const axes = reducedAxes(scope);
+    if (axes === undefined) return { outputs: [input], backward: ([gradient]) => [gradient] };
     const kept = input.dims.map((size, axis) => (axes.includes(axis) ? 1 : size));
-    const count = isMean ? axes.reduce((product, axis) => product * input.dims[axis]!, 1) : 1;
-    const keeps = outputDims[0]!.length === input.dims.length;
-    const write = isMean && axes.length > 0 ? reduceMean : reduceSum;
+    const output =
+      operator === 'ReduceSum'
+        ? reduceSum(build, input, axes, true)
+        : build.emit(operator, [input], { axes, keepdims: 1 })[0]!;
     return {
-      outputs: [write(build, input, axes, keeps)],
-      backward: ([gradient]) => [
-        needsGradient[0] === true && gradient !== undefined
-          ? expand(build, reshape(build, scale(build, gradient, 1 / count), kept), input.dims)
-          : undefined,
-      ],
+      outputs: [reshape(build, output, outputDims[0]!)],
+      backward([arriving]) {
+        if (arriving === undefined || needsGradient[0] !== true) return [];
+        const gradient = reshape(build, arriving, kept);
+        return [expand(build, gradientOfInput({ build, input, output, gradient, axes }), input.dims)];
+      },
     };
   };
 }
 
-export const REDUCTION_RULES: GradientRules = { ReduceMean: linear(true), ReduceSum: linear(false) };
+const ofMean: ReductionGradient = ({ build, input, gradient, axes }) =>
+  scale(build, gradient, 1 / axes.reduce((product, axis) => product * input.dims[axis]!, 1));
+
+/** Those that are equal share the gradient, as in torch's amax. */
+const ofExtreme: ReductionGradient = ({ build, input, output, gradient, axes }) => {
+  const isExtreme = isEqual(build, input, output);
+  return mul(build, div(build, gradient, reduceSum(build, isExtreme, axes, true)), isExtreme);
+};
+
+const SMALLEST_NORMAL = 2 ** -126;
+
+/** x / |x|, and 0 at the origin. */
+const ofNorm: ReductionGradient = ({ build, input, output, gradient }) => {
+  const length = build.emit('Max', [output, scalar(build, SMALLEST_NORMAL)])[0]!;
+  return mul(build, div(build, gradient, length), input);
+};
+
+export const REDUCTION_RULES: GradientRules = {
+  ReduceSum: reduction('ReduceSum', ({ gradient }) => gradient),
+  ReduceMean: reduction('ReduceMean', ofMean),
+  ReduceMax: reduction('ReduceMax', ofExtreme),
+  ReduceMin: reduction('ReduceMin', ofExtreme),
+  ReduceL1: reduction('ReduceL1', ({ build, input, gradient }) =>
+    mul(build, gradient, build.emit('Sign', [input])[0]!),
+  ),
+  ReduceL2: reduction('ReduceL2', ofNorm),
+  ReduceSumSquare: reduction('ReduceSumSquare', ({ build, input, gradient }) =>
+    mul(build, scale(build, gradient, 2), input),
+  ),
+  ReduceLogSum: reduction('ReduceLogSum', ({ build, output, gradient }) => div(build, gradient, exp(build, output))),
+  ReduceLogSumExp: reduction('ReduceLogSumExp', ({ build, input, output, gradient }) =>
+    mul(build, gradient, exp(build, sub(build, input, output))),
+  ),
+  GlobalMaxPool: (scope) => {
+    const { build, needsGradient, required } = scope;
+    const input = required(0);
+    const [output] = build.emit('GlobalMaxPool', [input]);
+    const axes = input.dims.slice(2).map((_, axis) => axis + 2);
+    return {
+      outputs: [output!],
+      backward: ([gradient]) => [
+        needsGradient[0] === true && gradient !== undefined
+          ? ofExtreme({ build, input, output: output!, gradient, axes })
+          : undefined,
+      ],
+    };
+  },
+};
