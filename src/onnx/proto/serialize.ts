@@ -82,7 +82,10 @@ function buildGraph(graph: Graph, irVersion: number, buildWeight: (tensor: Tenso
   const source = sourceOf<GraphProto, Graph>(graph.origin);
   const before = source?.message;
   const buildSubgraph = (subgraph: Graph): GraphProto => buildGraph(subgraph, irVersion, buildTensor);
-  const node = reuse(before?.node, graph.nodes.map((entry) => buildNode(entry, buildSubgraph)));
+  const node = reuse(
+    before?.node,
+    graph.nodes.map((entry) => buildNode(entry, buildSubgraph)),
+  );
   const initializer = reuse(before?.initializer, [...graph.initializers.values()].map(buildWeight));
   const input = reuse(before?.input, buildInputs(graph, irVersion, before));
   const output = reuse(before?.output, graph.outputs.map(buildValueInfo));
