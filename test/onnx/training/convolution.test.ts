@@ -157,6 +157,13 @@ test.each(Object.entries(BLOCKED))("Conv in the runtime's own layout: %s", async
   if (channelBlock !== undefined) expect([...used]).toContain('blocked');
 });
 
+test("a weight gradient in the runtime's own layout adds up parts of large batches", async () => {
+  const given: Case = { input: [32, 4, 65, 64], weight: [32, 4, 3, 3], attributes: { pads: [1, 1, 1, 1] } };
+  const options = { channelBlock, finiteDifferences: false };
+  const { references } = await checkGradients(network('Conv', given), options);
+  expect(references).toContain('torch');
+});
+
 const TRANSPOSED: Readonly<Record<string, Case>> = {
   plain: { input: [2, 3, 4, 5], weight: [3, 4, 3, 3], bias: true },
   'stride and pads': { input: [2, 3, 4, 5], weight: [3, 4, 3, 2], attributes: { strides: [2, 3], pads: [1, 0, 0, 1] } },

@@ -18,12 +18,12 @@ export function blockedConv(
   bias?: Value,
 ): Value {
   const { batch, groups, wideChannels, narrowChannels, narrow } = geometry;
-  const isDepthwise = groups > 1 && wideChannels === groups;
   const filled = filledTo(block, narrowChannels);
   const readsPlain = groups === 1 && wideChannels < block;
   const images = readsPlain ? wide : toBlocks(build, block, wide);
-  const filters = readsPlain || isDepthwise ? blockOutputs(build, block, weight) : blockBoth(build, block, weight);
-  const attributes = { ...convAttributes(geometry), group: isDepthwise ? filled : groups };
+  const filters =
+    readsPlain || isDepthwise(geometry) ? blockOutputs(build, block, weight) : blockBoth(build, block, weight);
+  const attributes = { ...convAttributes(geometry), group: isDepthwise(geometry) ? filled : groups };
   const operands = [images, filters, bias && padZeros(build, bias, [0, filled - narrowChannels])];
   const blocked = emitBlocked(build, 'Conv', operands, attributes, [batch, filled, ...narrow]);
   return emitBlocked(build, 'ReorderOutput', [blocked], { channels: narrowChannels }, [
@@ -38,9 +38,13 @@ export function canBlock(block: number, geometry: ConvolutionGeometry): boolean 
   const { groups, wideChannels, narrowChannels, kernel } = geometry;
   if (kernel.length !== 2) return false;
   const divides = (unit: number, count: number) => count % unit === 0;
-  if (groups === 1) return wideChannels < block || divides(CHANNELS_READ_TOGETHER, wideChannels);
-  if (wideChannels === groups && narrowChannels === groups) return divides(CHANNELS_READ_TOGETHER, groups);
+  if (groups === 1 || isDepthwise(geometry)) return true;
   return divides(block, wideChannels / groups) && divides(block, narrowChannels / groups);
+}
+
+/** One filter for each channel. */
+export function isDepthwise({ groups, wideChannels, narrowChannels }: ConvolutionGeometry): boolean {
+  return groups > 1 && wideChannels === groups && narrowChannels === groups;
 }
 
 const CHANNELS_READ_TOGETHER = 4;
@@ -48,7 +52,9 @@ const CHANNELS_READ_TOGETHER = 4;
 /** [N, C, H, W] in blocks of channels; dims are those of the whole, zeros filled in. */
 export function toBlocks(build: GraphBuilder, block: number, images: Value): Value {
   const [batch, channels, ...spatial] = images.dims as [number, number, ...number[]];
-  return emitBlocked(build, 'ReorderInput', [images], {}, [batch, filledTo(block, channels), ...spatial]);
+  const missing = filledTo(CHANNELS_READ_TOGETHER, channels) - channels;
+  const readable = padZeros(build, images, [0, 0, 0, 0, 0, missing, 0, 0]);
+  return emitBlocked(build, 'ReorderInput', [readable], {}, [batch, filledTo(block, channels), ...spatial]);
 }
 
 export function emitBlocked(
@@ -79,6 +85,6 @@ function blockBoth(build: GraphBuilder, block: number, weight: Value): Value {
   return reshape(build, transpose(build, blocks, [0, 2, 4, 5, 3, 1]), [...filled, ...kernel]);
 }
 
-function filledTo(block: number, channels: number): number {
+export function filledTo(block: number, channels: number): number {
   return Math.ceil(channels / block) * block;
 }

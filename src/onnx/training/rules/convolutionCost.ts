@@ -7,17 +7,22 @@
  */
 import type { GraphBuilder } from '../graphBuilder';
 import type { RuleSettings } from '../rule';
-import { canBlock } from './blockedConvolution';
+import { canBlock, filledTo } from './blockedConvolution';
+import { canBlockWeightGradient } from './blockedWeightGradient';
 import type { ConvolutionGeometry } from './convolutionGeometry';
 import { phaseAxes } from './convolutionPhases';
 
 const NANOSECONDS_PER_FLOP = 1 / 80;
 const NANOSECONDS_PER_FLOP_OF_SMALL_PRODUCTS = 1 / 65;
 const NANOSECONDS_PER_COPIED_FLOAT = 0.5;
+/** Transposes that scatter the floats of a row. */
+const NANOSECONDS_PER_SCATTERED_FLOAT = 8;
 /** Calling a matrix product of one image and one group. */
 const NANOSECONDS_PER_CALL = 2_000;
 /** Accumulators of the blocked kernels lie along a row of outputs: shorter rows leave units idle. */
 const FULL_ROW = 3;
+/** Matrix products compute this many columns at once. */
+const COLUMNS = 16;
 
 interface Sizes {
   readonly flops: number;
@@ -62,7 +67,7 @@ export function convolutions(settings: RuleSettings, geometry: ConvolutionGeomet
   const block = blockOf(settings);
   const plain = { form: 'plain', nanoseconds: plainCost(geometry) } as const;
   if (block === undefined || !canBlock(block, geometry)) return [plain];
-  return [plain, { form: 'blocked', nanoseconds: blockedCost(geometry) }];
+  return [plain, { form: 'blocked', nanoseconds: blockedCost(block, geometry) }];
 }
 
 /** How the way back to the wide side can be computed: `reversed` is the convolution that gives its phases, if there is one. */
@@ -71,19 +76,19 @@ export function waysBack(
   geometry: ConvolutionGeometry,
   reversed: ConvolutionGeometry | undefined,
 ): Candidate<'transposed' | 'phases'>[] {
-  const { flops, taps, wideFloats, narrowFloats } = sizesOf(geometry);
-  // The columns of every image are made, and then added up.
+  const { taps, wideFloats, narrowFloats } = sizesOf(geometry);
+  // The columns of every image are made, and then added up; the weights are packed again for every image.
   const columns = (2 * taps * narrowFloats * geometry.wideChannels) / geometry.narrowChannels;
+  const weights = (geometry.batch * geometry.narrowChannels * geometry.wideChannels * taps) / geometry.groups;
   const transposed = {
     form: 'transposed',
-    nanoseconds: calls(geometry) + flops * NANOSECONDS_PER_FLOP + copies(columns),
+    nanoseconds: productsOfImages(geometry) + copies(columns + weights),
   } as const;
   if (settings.device !== 'cpu' || reversed === undefined) return [transposed];
   if (product(geometry.kernel) * product(reversed.kernel) * product(geometry.strides) > LARGEST_SPREADING)
     return [transposed];
-  const isStrided = geometry.strides.some((stride) => stride > 1);
   const convolved = Math.min(...convolutions(settings, reversed).map(({ nanoseconds }) => nanoseconds));
-  return [transposed, { form: 'phases', nanoseconds: convolved + (isStrided ? copies(2 * wideFloats) : 0) }];
+  return [transposed, { form: 'phases', nanoseconds: convolved + scattered(geometry, wideFloats) }];
 }
 
 const LARGEST_SPREADING = 1 << 20;
@@ -110,13 +115,6 @@ export function weightGradients(
   return candidates;
 }
 
-/** The batch takes the place of channels there, in whole blocks. */
-function canBlockWeightGradient(block: number, geometry: ConvolutionGeometry): boolean {
-  const { batch, groups, narrowChannels, kernel } = geometry;
-  if (kernel.length !== 2 || batch % block !== 0) return false;
-  return groups === 1 ? narrowChannels % 4 === 0 : (narrowChannels / groups) % block === 0;
-}
-
 function flatCost(geometry: ConvolutionGeometry): number {
   const { batch, groups, wideChannels, narrowChannels, kernel, narrow } = geometry;
   const axes = phaseAxes(geometry)!;
@@ -127,20 +125,36 @@ function flatCost(geometry: ConvolutionGeometry): number {
   const common = product(narrow.map((size, axis) => (isPointwise ? size : size + axes[axis]!.taps - 1)));
   const copied = isPointwise ? 0 : (1 + axes.at(-1)!.taps) * wideFloats + (1 + axes[0]!.taps) * narrowFloats;
   return (
+    calls(geometry) +
+    scattered(geometry, wideFloats) +
     2 * batch * groups * rows * columns * common * NANOSECONDS_PER_FLOP_OF_SMALL_PRODUCTS +
     copies(copied + 2 * batch * groups * rows * columns)
   );
 }
 
-function blockedCost(geometry: ConvolutionGeometry): number {
+function blockedCost(block: number, geometry: ConvolutionGeometry): number {
   const { flops, wideFloats, narrowFloats } = sizesOf(geometry);
-  return flops * NANOSECONDS_PER_FLOP + copies(wideFloats + narrowFloats);
+  const { groups, wideChannels, narrowChannels } = geometry;
+  const fill = (channels: number) => filledTo(block, channels) / channels;
+  const filled = groups > 1 ? 1 : fill(narrowChannels) * (wideChannels < block ? 1 : fill(wideChannels));
+  return flops * filled * NANOSECONDS_PER_FLOP + copies(wideFloats + narrowFloats);
 }
 
 function plainCost(geometry: ConvolutionGeometry): number {
-  const { flops, taps, wideFloats } = sizesOf(geometry);
+  const { taps, wideFloats } = sizesOf(geometry);
   const columns = taps === 1 ? 0 : (taps * wideFloats) / product(geometry.strides);
-  return calls(geometry) + flops * NANOSECONDS_PER_FLOP + copies(columns);
+  return productsOfImages(geometry) + copies(columns);
+}
+
+/** Matrix products of images and groups one by one: those of small images are narrow. */
+function productsOfImages(geometry: ConvolutionGeometry): number {
+  const sites = product(geometry.narrow);
+  return calls(geometry) + sizesOf(geometry).flops * (filledTo(COLUMNS, sites) / sites) * NANOSECONDS_PER_FLOP;
+}
+
+/** Sites taken apart into phases, or put together. */
+function scattered({ strides }: ConvolutionGeometry, floats: number): number {
+  return strides.some((stride) => stride > 1) ? floats * NANOSECONDS_PER_SCATTERED_FLOAT : 0;
 }
 
 function calls({ batch, groups }: ConvolutionGeometry): number {

@@ -28,7 +28,7 @@ export function toNarrow(
 export function toWide(lowering: Lowering, geometry: ConvolutionGeometry, narrow: Value, weight: Value): Value {
   const { build, settings, choose } = lowering;
   const axes = phaseAxes(geometry);
-  const reversed = axes && reversedConvolution(geometry, axes);
+  const reversed = reversedConvolution(geometry);
   const form = choose(waysBack(settings, geometry, reversed));
   if (form === 'phases' && axes !== undefined && reversed !== undefined) {
     const phases = toNarrow(lowering, reversed, narrow, reversedWeight(build, geometry, axes, weight));
@@ -38,11 +38,13 @@ export function toWide(lowering: Lowering, geometry: ConvolutionGeometry, narrow
   return build.emit('ConvTranspose', [narrow, weight], attributes)[0]!;
 }
 
-/** The convolution over the narrow side; undefined where it would have to leave out sites before or after. */
-function reversedConvolution(
-  geometry: ConvolutionGeometry,
-  axes: readonly PhaseAxis[],
-): ConvolutionGeometry | undefined {
+/**
+ * The convolution over the narrow side that gives the phases of the wide one; undefined where there is none without leaving
+ * out sites before or after.
+ */
+export function reversedConvolution(geometry: ConvolutionGeometry): ConvolutionGeometry | undefined {
+  const axes = phaseAxes(geometry);
+  if (axes === undefined) return undefined;
   const { narrow, narrowChannels, wideChannels } = geometry;
   const padsBegin = axes.map(({ taps, dilation, first }) => first + (taps - 1) * dilation);
   const padsEnd = axes.map(({ sites, first }, axis) => sites - first - narrow[axis]!);

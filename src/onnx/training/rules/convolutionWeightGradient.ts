@@ -1,6 +1,6 @@
 import type { GraphBuilder, Value } from '../graphBuilder';
 import { concat, matMul, padZeros, reshape, slice, transpose } from '../operations';
-import { emitBlocked, toBlocks } from './blockedConvolution';
+import { blockedWeightGradient } from './blockedWeightGradient';
 import { weightGradients, type Lowering } from './convolutionCost';
 import type { ConvolutionGeometry } from './convolutionGeometry';
 import { flatWeightGradient } from './flatWeightGradient';
@@ -13,7 +13,7 @@ export function weightGradient(
   narrow: Value,
 ): Value {
   const form = choose(weightGradients(settings, geometry));
-  if (form === 'blocked') return blocked(build, settings.channelBlock!, geometry, wide, narrow);
+  if (form === 'blocked') return blockedWeightGradient(build, settings.channelBlock!, geometry, wide, narrow);
   if (form === 'flat') return flatWeightGradient(build, geometry, wide, narrow);
   if (form === 'taps') return tapByTap(build, geometry, wide, narrow);
   return swapped(build, geometry, wide, narrow);
@@ -44,39 +44,6 @@ function swapped(build: GraphBuilder, geometry: ConvolutionGeometry, wide: Value
   // Sites that no window reached make more taps than the kernel has.
   const own = kernel.reduce((found, size, axis) => slice(build, found, axis + 2, 0, size), taps);
   return transpose(build, own, [1, 0, ...spatial.map((axis) => axis + 2)]);
-}
-
-/**
- * The same in the runtime's own layout, with blocks of images in place of blocks of channels. Nothing is copied tap by tap,
- * so it wins from 16 channels on; the wide side is padded beforehand, for kernels with pads compute one output at a time.
- */
-function blocked(build: GraphBuilder, block: number, geometry: ConvolutionGeometry, wide: Value, narrow: Value): Value {
-  const { batch, groups, wideChannels, narrowChannels, kernel, strides, dilations, padsBegin } = geometry;
-  const [height, width] = geometry.wide as [number, number];
-  const perGroup = wideChannels / groups;
-  const blocks = batch / block;
-  const reached = kernel.map(
-    (size, axis) => (geometry.narrow[axis]! - 1) * strides[axis]! + (size - 1) * dilations[axis]! + 1,
-  ) as [number, number];
-  const [top, left] = padsBegin as [number, number];
-  const asChannels = reshape(build, wide, [blocks, block, wideChannels * height, width]);
-  const rows = reshape(build, toBlocks(build, block, asChannels), [blocks, wideChannels, height, width * block]);
-  const [bottom, right] = [reached[0] - height - top, reached[1] - width - left];
-  const padded = padZeros(build, rows, [0, 0, top, left * block, 0, 0, bottom, right * block]);
-  const grouped = reshape(build, padded, [blocks, groups, perGroup, reached[0] * reached[1] * block]);
-  const images = reshape(build, transpose(build, grouped, [2, 1, 0, 3]), [perGroup, groups * batch, ...reached]);
-
-  const gradient = toBlocks(build, block, narrow);
-  const filled = gradient.dims[1]!;
-  const sites = geometry.narrow[0]! * geometry.narrow[1]!;
-  const split = reshape(build, gradient, [blocks, block, filled / block, sites, block]);
-  const filters = reshape(build, transpose(build, split, [2, 0, 3, 1, 4]), [filled, batch, ...geometry.narrow]);
-
-  const attributes = { kernel_shape: geometry.narrow, strides: dilations, dilations: strides, group: groups };
-  const taps = emitBlocked(build, 'Conv', [images, filters], attributes, [perGroup, filled, ...kernel]);
-  const plain = [perGroup, narrowChannels, ...kernel];
-  const own = emitBlocked(build, 'ReorderOutput', [taps], { channels: narrowChannels }, plain);
-  return transpose(build, own, [1, 0, 2, 3]);
 }
 
 /** Channels first, images and sites one long axis: one matrix product for each tap. For many channels on small images. */
