@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -12,8 +12,8 @@ import { compareGradients, type GradientCheck } from './gradientCheck';
 /*
  * Gradients of whole networks with respect to all their weights, against torch's in float64, with batch normalisation
  * frozen. An activation within rounding of a bend may lie on its other side in float32: such a tie changes gradients by more
- * than rounding does. It comes and goes with the input, which an error of a rule does not, so one of a few inputs must be
- * without ties.
+ * than rounding does, and torch's own in float32 as well. Ties come and go with the input, which an error of a rule does not,
+ * so one of a few inputs must be without.
  */
 
 const TOLERANCE = 1e-4;
@@ -29,6 +29,8 @@ interface Network {
 }
 
 const WITHOUT_HELPERS = { aux_logits: false };
+/** GoogLeNet's own initial weights are so small that its first maps are nearly constant: all maxima are ties. */
+const GOOGLENET = { ...WITHOUT_HELPERS, init_weights: false };
 
 const NETWORKS: readonly Network[] = [
   { name: 'resnet18', size: 64 },
@@ -45,7 +47,7 @@ const NETWORKS: readonly Network[] = [
   { name: 'regnet_y_400mf', size: 64, opset: 17 },
   { name: 'convnext_tiny', size: 64 },
   { name: 'convnext_tiny', size: 64, opset: 17 },
-  { name: 'googlenet', size: 64, options: WITHOUT_HELPERS },
+  { name: 'googlenet', size: 64, options: GOOGLENET },
   { name: 'inception_v3', size: 96, options: WITHOUT_HELPERS },
 ];
 
@@ -82,11 +84,13 @@ if (missing !== undefined)
     expect(missing).not.toBe('');
   });
 else {
-  test.each(['resnet20', 'resnet20_folded', 'resnet56'])(
-    '%s',
-    async (name) => checkNetwork(name, await readModel(join(MODELS, `${name}.onnx`))),
-    600_000,
-  );
+  if (existsSync(MODELS))
+    test.each(['resnet20', 'resnet20_folded', 'resnet56'])(
+      '%s',
+      async (name) => checkNetwork(name, await readModel(join(MODELS, `${name}.onnx`))),
+      600_000,
+    );
+  else test(`not run: ${MODELS} is not there`, () => expect(existsSync(MODELS)).toBe(false));
 
   describe('torchvision', () => {
     const folder = mkdtempSync(join(tmpdir(), 'onnx-sieve-gradients-'));

@@ -98,7 +98,7 @@ def answer(folder):
 
 def serve():
     torch.set_num_threads(1)
-    for module in ('elementwise', 'dense', 'convolution', 'normalization', 'pooling', 'rearrangement'):
+    for module in ('elementwise', 'dense', 'convolution', 'normalization', 'pooling', 'rearrangement', 'shapes'):
         __import__(module)
     for line in sys.stdin:
         try:
