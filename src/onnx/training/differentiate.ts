@@ -76,7 +76,7 @@ export function writeForward(
   const wanted = nodesFor(graph.nodes, outputs);
   for (const node of graph.nodes) {
     if (!wanted.has(node)) continue;
-    const isVariable = node.inputs.some((name) => depends.has(name));
+    const isVariable = !isSize(node) && node.inputs.some((name) => depends.has(name));
     // What the data and the parameters have no part in is a constant, made where it is read.
     if (!isVariable && node.outputs.every((name) => name === '' || isKnown(model, inference, name))) continue;
     const needsGradient = node.inputs.map((name) => needs.has(name));
@@ -157,6 +157,11 @@ function nodesFor(nodes: readonly Node[], outputs: readonly string[]): ReadonlyS
     for (const name of node.inputs) needed.add(name);
   }
   return wanted;
+}
+
+/** Sizes are fixed, whatever the data. */
+function isSize({ opType, domain }: Node): boolean {
+  return domain === '' && (opType === 'Shape' || opType === 'Size');
 }
 
 function isKnown(model: Model, { values }: Inference, name: string): boolean {

@@ -29,3 +29,12 @@ test('a gradient that is wrong by a thousandth is noticed', async () => {
   const check = checkGradients(network(), { rules: { ...GRADIENT_RULES, Relu: relu } });
   await expect(check).rejects.toThrow('gradient of input, by differences');
 });
+
+test('sizes that are computed from a tensor on the way of gradients are constants', async () => {
+  const b = new ModelBuilder({ opset: 13 });
+  const x = b.node('Exp', [b.input('input', ['N', 3, 4])]);
+  const batch = b.node('Gather', [b.node('Shape', [x]), b.ints([0])], { axis: 0 });
+  b.output(b.node('Reshape', [x, b.node('Concat', [batch, b.ints([-1])], { axis: 0 })]));
+  const { operators } = await checkGradients(b.build());
+  expect(operators).toContain('Reshape');
+});
