@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SieveError } from '../src/errors';
 import { assertWritable, writeFileAtomic } from '../src/files';
 
 let folder: string;
@@ -19,6 +20,23 @@ describe('writeFileAtomic', () => {
     expect(readFileSync(join(folder, 'a.txt'), 'utf8')).toBe('größer');
     expect([...readFileSync(join(folder, 'b.bin'))]).toEqual([255, 1]);
     expect(readdirSync(folder).sort()).toEqual(['a.txt', 'b.bin', 'empty']);
+  });
+
+  test('chunks are written one before the next is made, and what they throw leaves nothing', async () => {
+    const shared = new Uint8Array(2);
+    function* chunks(): Generator<Uint8Array> {
+      for (const value of [1, 2, 3]) yield shared.fill(value);
+    }
+    await writeFileAtomic(join(folder, 'chunks'), chunks());
+    expect([...readFileSync(join(folder, 'chunks'))]).toEqual([1, 1, 2, 2, 3, 3]);
+
+    const failure = new SieveError('ERR_MODEL_UNREADABLE', 'the weights are gone', { remedy: 'Bring them back.' });
+    function* broken(): Generator<Uint8Array> {
+      yield shared;
+      throw failure;
+    }
+    await expect(writeFileAtomic(join(folder, 'broken'), broken())).rejects.toBe(failure);
+    expect(readdirSync(folder)).toEqual(['chunks']);
   });
 
   test('an existing file stays as it is without force', async () => {

@@ -14,8 +14,8 @@ const LARGEST_WALK = 1 << 24;
  * Follows `axis` through a reshape from `input` to `output`. Cutting is exact whenever every element that has a
  * removed position in one shape has a removed position in the other: the elements that stay keep their order. So
  * old positions that share an index of the new axis are reported together, and of all axes that could carry the
- * channels the one that ties the fewest is taken ([N, 2·32] → [N, 2, 32] carries 32, not 2), unless the one that is
- * `wanted` leaves a choice at all.
+ * channels the one that ties the fewest is taken ([N, 2·32] → [N, 2, 32] carries 32, not 2), unless it is known which is
+ * `wanted`.
  *
  * @returns undefined where the shapes are not known well enough, or the channels mix with a symbolic dimension.
  */
@@ -72,7 +72,7 @@ function bestMove(
     const sources = coOccurrences(channels, stride, extent, candidateStride);
     if (sources === undefined) return undefined;
     const classes = countClasses(channels, sources);
-    if (lead + candidate === wanted && classes > 1) return { axis: wanted, sources };
+    if (lead + candidate === wanted) return { axis: wanted, sources };
     if (best === undefined || classes > best.classes) best = { move: { axis: lead + candidate, sources }, classes };
   }
   return best?.move;

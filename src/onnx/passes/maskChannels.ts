@@ -23,15 +23,16 @@ const FIRST_OPSET_WITH_WHERE = 9;
  * @throws ERR_OPTION as `resolveMask` does
  */
 export function maskChannels(model: Model, analysis: ChannelAnalysis, mask: ChannelMask): Model {
-  return maskAllBut(model, keptByMask(analysis, mask));
+  return maskPositions(model, keptByMask(analysis, mask));
 }
 
 /** The same for slots of groups; all channels of a tensor may be among them. */
 export function maskSlots(model: Model, analysis: ChannelAnalysis, removed: RemovedSlots): Model {
-  return maskAllBut(model, keptPositions(analysis, removed));
+  return maskPositions(model, keptPositions(analysis, removed));
 }
 
-function maskAllBut(model: Model, kept: ReadonlyMap<string, KeptPositions>): Model {
+/** The same for what is left of tensors, whatever the groups: what several cuts, one after the other, left. */
+export function maskPositions(model: Model, kept: ReadonlyMap<string, KeptPositions>): Model {
   const { graph } = model;
   if (kept.size === 0) return model;
   const facts = factsOf(model);

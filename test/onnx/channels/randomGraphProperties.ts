@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { keptPositions, resolveMask } from '../../../src/onnx/channels/mask';
 import type { ChannelAnalysis } from '../../../src/onnx/channels/types';
 import type { Model } from '../../../src/onnx/ir';
 import { parseModel } from '../../../src/onnx/load';
@@ -11,62 +10,25 @@ import { serializedLength } from '../../../src/onnx/proto/serialize';
 import { serializeModel } from '../../../src/onnx/save';
 import { inferShapes } from '../../../src/onnx/shapes';
 import { createRandom } from '../../../src/random';
-import type { ChannelMask } from '../../../src/types';
+import {
+  cutTwice,
+  requireNothingLeft,
+  requireOrderIndependence,
+  requireUnorderedMasks,
+  type OrderCounts,
+} from './cutSequences';
 import { randomGraph } from './randomGraph';
 import {
   analyze,
   canonicalGraph,
   complaintsOfOnnx,
   differenceAfterCut,
+  largestDifference,
   missingPython,
   NEWEST_CHECKED_OPSET,
+  randomInput,
   randomMask,
 } from './support';
-
-/** The same channels, counted in a graph that has lost others already. */
-function afterCut(analysis: ChannelAnalysis, first: ChannelMask, second: ChannelMask): ChannelMask {
-  const kept = keptPositions(analysis, resolveMask(analysis, first));
-  return Object.fromEntries(
-    Object.entries(second).map(([tensor, indices]) => {
-      const positions = kept.get(tensor)?.positions;
-      if (positions === undefined) return [tensor, indices];
-      return [tensor, indices.map((index) => positions.indexOf(index)).filter((index) => index >= 0)];
-    }),
-  );
-}
-
-/** One part holds the entries of some groups, the other those of the rest; or each holds some slots of every group. */
-function halves(analysis: ChannelAnalysis, mask: ChannelMask, bySlot: boolean): [ChannelMask, ChannelMask] {
-  const removed = resolveMask(analysis, mask);
-  const parts: [Record<string, readonly number[]>, Record<string, readonly number[]>] = [{}, {}];
-  for (const [index, group] of analysis.groups.entries()) {
-    const slots = removed.get(group.id) ?? [];
-    for (const side of [0, 1] as const) {
-      const own = new Set(slots.filter((slot) => (bySlot ? slot % 2 : index % 2) === side));
-      for (const member of group.members)
-        if (Object.hasOwn(mask, member.tensor) && own.size > 0 && !member.slots.includes(-1))
-          parts[side][member.tensor] = member.slots.flatMap((slot, position) => (own.has(slot) ? [position] : []));
-    }
-  }
-  return parts;
-}
-
-/** Throws where two cuts, in either order, do not give what one cut of both gives. */
-function requireOrderIndependence(model: Model, analysis: ChannelAnalysis, mask: ChannelMask): void {
-  const together = canonicalGraph(cutChannels(model, analysis, mask));
-  for (const bySlot of [false, true]) {
-    const [first, second] = halves(analysis, mask, bySlot);
-    for (const [now, later] of [
-      [first, second],
-      [second, first],
-    ] as const) {
-      const once = cutChannels(model, analysis, now);
-      const twice = cutChannels(once, analyze(once), afterCut(analysis, now, later));
-      if (canonicalGraph(twice) !== together)
-        throw new Error(`the order of cuts matters, ${bySlot ? 'slot by slot' : 'group by group'}`);
-    }
-  }
-}
 
 /** Throws where a graph that was cut does not stand for itself: read again, or cut by an empty mask. */
 function requireIdempotence(model: Model, analysis: ChannelAnalysis, cut: Model): void {
@@ -79,25 +41,39 @@ function requireIdempotence(model: Model, analysis: ChannelAnalysis, cut: Model)
   if (canonicalGraph(read) !== canonicalGraph(cut)) throw new Error('the cut model reads differently from its file');
 }
 
+interface Checked extends OrderCounts {
+  readonly cut: Model;
+  readonly groups: number;
+  readonly prunable: number;
+  /** Whether the cuts of a sequence can be made at once. */
+  readonly isOneCut: boolean;
+}
+
 /** Everything that must hold for one seed; the cut graph, and how much of the graph can be cut. */
-async function checkSeed(seed: number): Promise<{ cut: Model; groups: number; prunable: number; isOrdered: boolean }> {
-  const { model, inputDims, mayRegroup } = randomGraph(seed);
+async function checkSeed(seed: number): Promise<Checked> {
+  const { model, inputDims } = randomGraph(seed);
   const analysis = analyze(model);
   const random = createRandom(seed);
   const mask = randomMask(analysis, seed % 2 === 0 ? 0.3 : 0.6, random);
-  const { cut, difference, outputs } = await differenceAfterCut(model, analysis, mask, inputDims, random);
+  const input = randomInput(inputDims, random);
+  const { cut, difference, outputs } = await differenceAfterCut(model, analysis, mask, inputDims, input);
   if (!(difference <= 1e-4)) throw new Error(`relative difference ${difference}`);
   const scores = outputs.at(-1) ?? new Float32Array();
   if (!scores.every(Number.isFinite)) throw new Error('scores that are not finite say nothing');
   const expected = inferShapes(cut).get(cut.graph.outputs.at(-1)?.name ?? '');
   if (expected?.[1] !== scores.length / 2) throw new Error('shape inference and runtime differ');
   requireIdempotence(model, analysis, cut);
-  if (!mayRegroup) requireOrderIndependence(model, analysis, mask);
+  requireNothingLeft(analysis, mask, cut);
+  requireUnorderedMasks(model, analysis, mask, random);
+  const order = requireOrderIndependence(model, analysis, mask);
+  const { twice, masked, isOneCut } = cutTwice(model, analysis, mask, random);
+  const afterTwo = await largestDifference(masked, twice, inputDims, input);
+  if (!(afterTwo <= 1e-4)) throw new Error(`relative difference ${afterTwo} after two cuts`);
   const prunable = analysis.groups.filter((group) => group.prunable).length;
-  return { cut, groups: analysis.groups.length, prunable, isOrdered: !mayRegroup };
+  return { cut, groups: analysis.groups.length, prunable, isOneCut, ...order };
 }
 
-/** Tests that hold for random graphs: valid, equal to the masked original, idempotent, independent of the order. */
+/** Tests that hold for random graphs: valid, equal to the masked original, idempotent, independent of the order. None is left out. */
 export function describeRandomGraphs(firstSeed: number, count: number): void {
   describe(`${count} random CNN graphs`, () => {
     const folder = mkdtempSync(join(tmpdir(), 'onnx-sieve-graphs-'));
@@ -108,13 +84,15 @@ export function describeRandomGraphs(firstSeed: number, count: number): void {
       'a cut graph equals the masked one, cut graphs stay as they are, and the order of cuts does not matter',
       async () => {
         const failures: string[] = [];
-        let [groups, prunable, ordered] = [0, 0, 0];
+        let [groups, prunable, same, refused, oneCut] = [0, 0, 0, 0, 0];
         for (let seed = firstSeed; seed < firstSeed + count; seed++) {
           try {
             const result = await checkSeed(seed);
             groups += result.groups;
             prunable += result.prunable;
-            ordered += Number(result.isOrdered);
+            same += result.same;
+            refused += result.refused;
+            oneCut += Number(result.isOneCut);
             if ((result.cut.opsets.get('') ?? 0) > NEWEST_CHECKED_OPSET) continue;
             const path = join(folder, `cut-${seed}.onnx`);
             writeFileSync(path, serializeModel(result.cut));
@@ -124,9 +102,11 @@ export function describeRandomGraphs(firstSeed: number, count: number): void {
           }
         }
         expect(failures).toEqual([]);
-        // The grammar must not drift into graphs in which nothing can be cut or ordered.
+        // The grammar must not drift into graphs in which nothing can be cut, nor most cuts be refused.
         expect(prunable / groups).toBeGreaterThan(0.5);
-        expect(ordered).toBeGreaterThan(count / 4);
+        expect(same + refused).toBe(4 * count);
+        expect(refused).toBeLessThan(0.05 * 4 * count);
+        expect(oneCut).toBeGreaterThan(0.8 * count);
       },
       count * 1000,
     );

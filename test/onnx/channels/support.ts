@@ -101,11 +101,23 @@ export async function differenceAfterCut(
   const cut = cutChannels(model, analysis, mask);
   const outputs = await runModel(cut, dims, input);
   const reference = await runModel(maskChannels(model, analysis, mask), dims, input);
-  const differences = reference.map((values, index) => {
-    const actual = outputs[index] ?? new Float32Array();
-    return compareOutputs(values, actual).relativeDifference;
-  });
-  return { cut, difference: Math.max(...differences), outputs };
+  return { cut, difference: largestOf(reference, outputs), outputs };
+}
+
+/** The largest relative difference of all outputs of two models. */
+export async function largestDifference(
+  reference: Model,
+  actual: Model,
+  dims: readonly number[],
+  input: Float32Array,
+): Promise<number> {
+  return largestOf(await runModel(reference, dims, input), await runModel(actual, dims, input));
+}
+
+function largestOf(reference: readonly Float32Array[], actual: readonly Float32Array[]): number {
+  return Math.max(
+    ...reference.map((values, index) => compareOutputs(values, actual[index] ?? new Float32Array()).relativeDifference),
+  );
 }
 
 const PYTHON = '/usr/bin/python3';

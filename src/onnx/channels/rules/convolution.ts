@@ -3,6 +3,7 @@ import type { Node, Tensor } from '../../ir';
 import type { AxisSelection } from '../../selectPositions';
 import type { CutContext, FlowContext, OperatorRule, Refusal } from '../rule';
 import { inputOf, range, withInput, withInt } from '../rule';
+import type { ChannelLabel } from '../slots';
 import { FIXED } from '../slots';
 
 const NOT_CONSTANT = 'has weights that are not constant';
@@ -35,16 +36,14 @@ function geometryOf(node: Node, weight: Tensor): Geometry | undefined {
 }
 
 function flowThroughConvolution(node: Node, context: FlowContext): Refusal | undefined {
-  const [input = '', weightName = ''] = node.inputs;
+  const weightName = node.inputs[1] ?? '';
   const weight = context.constant(weightName);
   const geometry = weight === undefined ? undefined : geometryOf(node, weight);
   if (geometry === undefined) return NOT_CONSTANT;
   const { groups, inputsPerGroup, outputsPerGroup, wholeGroups } = geometry;
   const bias = inputOf(node, 2);
   if (bias !== undefined && context.constant(bias) === undefined) return 'has a bias that is not constant';
-  const label = context.label(input);
-  if (label !== undefined && label.axis !== 1)
-    return `reads channels along axis 1 but they lie along axis ${label.axis}`;
+  const label = channelsToRead(node, context);
   if (label !== undefined && label.slots.length !== groups * inputsPerGroup)
     return `reads ${groups * inputsPerGroup} channels but its input has ${label.slots.length}`;
 
@@ -69,6 +68,15 @@ function flowThroughConvolution(node: Node, context: FlowContext): Refusal | und
   const slots = range(groups * outputsPerGroup).map((at) => own[at % outputsPerGroup] ?? FIXED);
   context.produces(slots);
   context.write(node.outputs[0], { axis: 1, slots });
+  return undefined;
+}
+
+/** What lies along axis 1. Channels along another axis are places to a convolution: they stay, but its own can go. */
+function channelsToRead(node: Node, context: FlowContext): ChannelLabel | undefined {
+  const label = context.label(node.inputs[0] ?? '');
+  if (label === undefined || label.axis === 1) return label;
+  const reason = `${node.opType} "${node.key}" reads channels along axis 1 but they lie along axis ${label.axis}`;
+  context.freeze(label.slots, reason);
   return undefined;
 }
 

@@ -27,14 +27,15 @@ function reshapeLabel(node: Node, label: ChannelLabel, context: FlowContext): Re
 
 /** These operators take their channels from axis 1 and nowhere else. */
 const CHANNELS_FIRST: ReadonlySet<string> = new Set([
-  'InstanceNormalization',
-  'BatchNormalization',
-  'GroupNormalization',
+  ...['Conv', 'ConvTranspose', 'BatchNormalization', 'GroupNormalization', 'InstanceNormalization'],
+  ...['MaxPool', 'AveragePool', 'LpPool', 'GlobalAveragePool', 'GlobalMaxPool', 'GlobalLpPool'],
 ]);
 
 function axisThatReadersNeed(node: Node, context: FlowContext): number | undefined {
-  const readers = context.readersOf(node.outputs[0] ?? '');
-  return readers.some(({ domain, opType }) => domain === '' && CHANNELS_FIRST.has(opType)) ? 1 : undefined;
+  const output = node.outputs[0] ?? '';
+  const takesChannels = ({ domain, opType, inputs }: Node): boolean =>
+    domain === '' && inputs[0] === output && CHANNELS_FIRST.has(opType);
+  return context.readersOf(output).some(takesChannels) ? 1 : undefined;
 }
 
 function describe(shape: readonly Dimension[]): string {

@@ -46,3 +46,17 @@ test('PixelShuffle written as Reshape, Transpose, Reshape', async () => {
   expect(groupOf(model, 'wide')).toMatchObject({ size: 3, prunable: true });
   await expectExactCut(model, { spread: [2] });
 });
+
+test('behind a PixelShuffle that is cut to one channel layers can still be cut', async () => {
+  const model = network((m, x) => {
+    const wide = m.conv(x, 6, 12, 1, {}, { outputs: ['wide'] });
+    const apart = m.node('Reshape', [wide, m.ints([-1, 3, 2, 2, 8, 8])]);
+    const turned = m.node('Transpose', [apart], { perm: [0, 1, 4, 2, 5, 3] });
+    const spread = m.node('Reshape', [turned, m.ints([-1, 3, 16, 16])], {}, { outputs: ['spread'] });
+    return [m.conv(spread, 3, 5, 1, {}, { outputs: ['behind'] }), 5];
+  });
+  const once = await expectExactCut(model, { spread: [0, 2] });
+  expect(groupOf(once, 'behind')).toMatchObject({ size: 5, prunable: true });
+  const twice = await expectExactCut(once, { behind: [1, 4] });
+  expect(inferShapes(twice).get('behind')?.[1]).toBe(3);
+});
