@@ -4,6 +4,7 @@ import { assertWritable, writeFileAtomic } from '../files';
 import { toModelBytes, writeModel } from '../onnx/save';
 import { inferShapes } from '../onnx/shapes';
 import { reinitialize } from '../onnx/training/reinitialize';
+import { separateAliases } from '../onnx/training/separateAliases';
 import { planState } from '../onnx/training/state';
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from '../recovery/training/checkpoint';
 import type { EpochRecord } from '../recovery/training/history';
@@ -119,7 +120,7 @@ async function networkToTrain(
   { fromScratch = false, signal }: FinetuneOptions,
   { seed }: Runtime,
 ): Promise<Classifier> {
-  const model = await openModel(source, signal);
+  const model = separateAliases(await openModel(source, signal));
   if (!fromScratch) return understandClassifier(model);
   return understandClassifier(reinitialize(model, planState(model, inferShapes(model)), seed));
 }

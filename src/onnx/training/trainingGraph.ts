@@ -10,6 +10,7 @@ import { initialState, stateRows, updateFeed, updateFeedDims, writeUpdate } from
 import type { OptimizerSettings, StepSettings } from './optimizer';
 import type { RuleSettings } from './rule';
 import { GRADIENT_RULES } from './rules';
+import { separateAliases } from './separateAliases';
 import { planState, readVector, writeVector, type FlatVector, type StateLayout, type TrainableOptions } from './state';
 
 export interface TrainingGraphOptions extends RuleSettings, TrainableOptions {
@@ -64,8 +65,9 @@ const STATISTICS = 'statistics';
  * Errors: ERR_MODEL_UNSUPPORTED, naming the node, where an operator has no gradient or a size is not known; ERR_SHAPE where
  * the logits are not [batch, classes].
  */
-export function buildTrainingGraph(model: Model, options: TrainingGraphOptions): TrainingGraph {
+export function buildTrainingGraph(source: Model, options: TrainingGraphOptions): TrainingGraph {
   const { batchSize, optimizer } = options;
+  const model = separateAliases(source);
   const layout = layoutOf(model, options);
   const build = createGraphBuilder();
   const imageDims = imageDimsOf(model, options);
