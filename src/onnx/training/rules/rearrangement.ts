@@ -1,11 +1,11 @@
 import { intAttribute, intsAttribute, stringAttribute } from '../../attributes';
 import { expected } from '../../../errors';
 import { normalizeAxis } from '../../shapes/dimensions';
-import { padAmounts } from '../../shapes/rearrangements';
-import { normalizeSlice, type AxisSlice } from '../../shapes/slice';
+import { padAmounts, splitSizes } from '../../shapes/rearrangements';
 import type { GraphBuilder, Value } from '../graphBuilder';
-import { concat, matMul, padZeros, reduceSum, reshape, slice, sub, transpose } from '../operations';
+import { concat, expand, padZeros, reduceSum, reshape, slice, sub, sumTo, transpose } from '../operations';
 import type { GradientRule, GradientRules } from '../rule';
+import { SELECTION_RULES } from './selection';
 import { shapeContext } from './shapeContext';
 
 /** The same elements in another shape. */
@@ -19,31 +19,122 @@ const reshaping: GradientRule = ({ build, required, outputDims, needsGradient })
   };
 };
 
+function inverseOf(permutation: readonly number[]): number[] {
+  return permutation.map((_, axis) => permutation.indexOf(axis));
+}
+
 const transposition: GradientRule = ({ build, node, required, needsGradient }) => {
   const input = required(0);
   const permutation = intsAttribute(node, 'perm', [...input.dims.keys()].reverse());
-  const inverse = permutation.map((_, axis) => permutation.indexOf(axis));
   return {
     outputs: [transpose(build, input, permutation)],
     backward: ([gradient]) => [
-      needsGradient[0] === true && gradient !== undefined ? transpose(build, gradient, inverse) : undefined,
+      needsGradient[0] === true && gradient !== undefined
+        ? transpose(build, gradient, inverseOf(permutation))
+        : undefined,
     ],
   };
 };
 
+/** Elements of `value` as `view`, its axes in another order, as `dims`. */
+function shuffle(
+  build: GraphBuilder,
+  value: Value,
+  view: readonly number[],
+  permutation: readonly number[],
+  dims: readonly number[],
+): Value {
+  return reshape(build, transpose(build, reshape(build, value, view), permutation), dims);
+}
+
+/** DepthToSpace and SpaceToDepth, which not every provider has: two Reshapes around a Transpose, and the same back. */
+const blocks: GradientRule = ({ build, node, required, outputDims, needsGradient }) => {
+  const input = required(0);
+  const [batch = 1, channels = 1, height = 1, width = 1] = input.dims;
+  const block = intAttribute(node, 'blocksize', 1);
+  const output = outputDims[0]!;
+  const depth = channels / block ** 2;
+  const isColumnFirst = stringAttribute(node, 'mode', 'DCR') === 'CRD';
+  const [view, permutation] =
+    node.opType === 'SpaceToDepth'
+      ? [
+          [batch, channels, height / block, block, width / block, block],
+          [0, 3, 5, 1, 2, 4],
+        ]
+      : isColumnFirst
+        ? [
+            [batch, depth, block, block, height, width],
+            [0, 1, 4, 2, 5, 3],
+          ]
+        : [
+            [batch, block, block, depth, height, width],
+            [0, 3, 4, 1, 5, 2],
+          ];
+  const viewOfOutput = permutation.map((axis) => view[axis]!);
+  return {
+    outputs: [shuffle(build, input, view, permutation, output)],
+    backward: ([gradient]) => [
+      needsGradient[0] === true && gradient !== undefined
+        ? shuffle(build, gradient, viewOfOutput, inverseOf(permutation), input.dims)
+        : undefined,
+    ],
+  };
+};
+
+/** Pieces of these lengths along the axis, one after the other; undefined for those that are not wanted. */
+function pieces(
+  build: GraphBuilder,
+  value: Value,
+  axis: number,
+  lengths: readonly number[],
+  isWanted: (piece: number) => boolean,
+): (Value | undefined)[] {
+  let end = 0;
+  return lengths.map((length, piece) => {
+    const start = end;
+    end += length;
+    return isWanted(piece) ? slice(build, value, axis, start, end) : undefined;
+  });
+}
+
 const concatenation: GradientRule = ({ build, node, inputs, required, needsGradient }) => {
   const parts = inputs.map((_, input) => required(input));
   const axis = normalizeAxis(intAttribute(node, 'axis', 1), parts[0]!.dims.length) ?? 0;
+  const lengths = parts.map((part) => part.dims[axis]!);
   return {
     outputs: [concat(build, parts, axis)],
-    backward([gradient]) {
-      if (gradient === undefined) return [];
-      let start = 0;
-      return parts.map((part, input) => {
-        const begin = start;
-        start += part.dims[axis]!;
-        return needsGradient[input] === true ? slice(build, gradient, axis, begin, start) : undefined;
-      });
+    backward: ([gradient]) =>
+      gradient === undefined ? [] : pieces(build, gradient, axis, lengths, (input) => needsGradient[input] === true),
+  };
+};
+
+/** Slices, which take no longer than a Split, and which every provider has for any number of pieces. */
+const splitting: GradientRule = (scope) => {
+  const { build, node, required, needsGradient } = scope;
+  const input = required(0);
+  const axis = normalizeAxis(intAttribute(node, 'axis', 0), input.dims.length) ?? 0;
+  const lengths = splitSizes(shapeContext(scope), input.dims[axis])!;
+  const outputs = pieces(build, input, axis, lengths, () => true) as Value[];
+  return {
+    outputs,
+    backward(gradients) {
+      if (needsGradient[0] !== true) return [];
+      const zeros = (dims: readonly number[]) =>
+        expand(
+          build,
+          build.constant(
+            [0],
+            dims.map(() => 1),
+          ),
+          dims,
+        );
+      return [
+        concat(
+          build,
+          outputs.map((output, piece) => gradients[piece] ?? zeros(output.dims)),
+          axis,
+        ),
+      ];
     },
   };
 };
@@ -55,17 +146,18 @@ const padding: GradientRule = (scope) => {
   if (mode !== 'constant')
     throw expected('ERR_MODEL_UNSUPPORTED', 'mode constant', `Pad node "${node.key}" in training`, mode);
   const { begin, end } = padAmounts(shapeContext(scope), input.dims.length)!;
-  const filling = opset < 11 ? undefined : inputs[2];
   const value = node.attributes.get('value');
   const stated = value?.kind === 'float' ? build.constant([value.value], []) : undefined;
+  const filling = opset < 11 ? stated : inputs[2];
+  const pads = [...begin, ...end];
   return {
-    outputs: build.emit('Pad', [input, build.integers([...begin, ...end]), filling ?? stated]),
+    outputs: build.emit('Pad', [input, build.integers(pads), filling]),
     backward([gradient]) {
       if (gradient === undefined) return [];
       const inside = padZeros(
         build,
         gradient,
-        [...begin, ...end].map((pad) => -pad),
+        pads.map((pad) => (pad === 0 ? 0 : -pad)),
       );
       const sumOf = (part: Value) => reduceSum(build, part, [...part.dims.keys()], false);
       return [
@@ -79,64 +171,30 @@ const padding: GradientRule = (scope) => {
   };
 };
 
-const slicing: GradientRule = (scope) => {
-  const { build, required, needsGradient } = scope;
+const expansion: GradientRule = ({ build, required, outputDims, needsGradient }) => {
   const input = required(0);
-  const taken = normalizeSlice(shapeContext(scope), input.dims) as readonly AxisSlice[];
-  const isWhole = ({ start, step, count }: AxisSlice, axis: number) =>
-    start === 0 && step === 1 && count === input.dims[axis];
-  const output = taken.reduce((value, part, axis) => {
-    if (isWhole(part, axis)) return value;
-    const { start, step, count } = part;
-    const end = start + step * count;
-    // A negative end would be counted from behind; this one lies before the first element whatever the size.
-    return slice(build, value, axis, start, end < 0 ? -(2 ** 31) : end, step);
-  }, input);
   return {
-    outputs: [output],
-    backward([gradient]) {
-      if (gradient === undefined || needsGradient[0] !== true) return [];
-      const spread = taken.reduce(
-        (value, { start, step, count }, axis) =>
-          step === 1
-            ? value
-            : addAtPositions(
-                build,
-                value,
-                axis,
-                Array.from({ length: count }, (_, position) => start + position * step),
-                input.dims[axis]!,
-              ),
-        gradient,
-      );
-      const before = taken.map(({ start, step }) => (step === 1 ? start : 0));
-      const after = taken.map(({ step, count }, axis) => (step === 1 ? input.dims[axis]! - count - before[axis]! : 0));
-      return [padZeros(build, spread, [...before, ...after])];
-    },
+    outputs: [expand(build, input, outputDims[0]!)],
+    backward: ([gradient]) => [
+      needsGradient[0] === true && gradient !== undefined ? sumTo(build, gradient, input.dims) : undefined,
+    ],
   };
 };
 
-/** Zeros of `length` along the axis, and element k of `value` added at `positions[k]`: a product with a 0/1 matrix. */
-export function addAtPositions(
-  build: GraphBuilder,
-  value: Value,
-  axis: number,
-  positions: readonly number[],
-  length: number,
-): Value {
-  const product = (sizes: readonly number[]) => sizes.reduce((total, size) => total * size, 1);
-  const outer = product(value.dims.slice(0, axis));
-  const inner = product(value.dims.slice(axis + 1));
-  const count = positions.length;
-  const dims = value.dims.map((size, position) => (position === axis ? length : size));
-  const selection = new Float32Array(length * count);
-  const isLast = inner === 1;
-  for (const [column, row] of positions.entries()) selection[isLast ? column * length + row : row * count + column] = 1;
-  const result = isLast
-    ? matMul(build, reshape(build, value, [outer, count]), build.constant(selection, [count, length]))
-    : matMul(build, build.constant(selection, [length, count]), reshape(build, value, [outer, count, inner]));
-  return reshape(build, result, dims);
-}
+/** Copies along every axis: their number as an axis before each is what the gradient is summed over. */
+const tiling: GradientRule = ({ build, required, outputDims, needsGradient }) => {
+  const input = required(0);
+  const view = input.dims.flatMap((size, axis) => [outputDims[0]![axis]! / size, size]);
+  const counts = input.dims.map((_, axis) => 2 * axis);
+  return {
+    outputs: build.emit('Tile', [input, build.integers(counts.map((axis) => view[axis]!))]),
+    backward: ([gradient]) => [
+      needsGradient[0] === true && gradient !== undefined
+        ? reduceSum(build, reshape(build, gradient, view), counts, false)
+        : undefined,
+    ],
+  };
+};
 
 export const REARRANGEMENT_RULES: GradientRules = {
   Reshape: reshaping,
@@ -144,7 +202,12 @@ export const REARRANGEMENT_RULES: GradientRules = {
   Squeeze: reshaping,
   Unsqueeze: reshaping,
   Transpose: transposition,
+  DepthToSpace: blocks,
+  SpaceToDepth: blocks,
   Concat: concatenation,
+  Split: splitting,
   Pad: padding,
-  Slice: slicing,
+  Expand: expansion,
+  Tile: tiling,
+  ...SELECTION_RULES,
 };

@@ -119,3 +119,17 @@ def space_to_depth(node, x):
     n, c, h, w = x.shape
     b = node.attribute('blocksize')
     return x.reshape(n, c, h // b, b, w // b, b).permute(0, 3, 5, 1, 2, 4).reshape(n, c * b**2, h // b, w // b)
+
+
+@operator('Resize', 'Upsample')
+def resize(node, x, *operands):
+    """Whole factors, nearest neighbours."""
+    if node.op_type == 'Upsample' or node.opset < 11:
+        factors = [float(value) for value in (operands[0] if operands else node.attribute('scales'))]
+    elif len(operands) > 2 and operands[2] is not None:
+        factors = [int(size) / own for size, own in zip(operands[2], x.shape)]
+    else:
+        factors = [float(value) for value in operands[1]]
+    for axis, factor in enumerate(factors):
+        x = x.repeat_interleave(round(factor), axis)
+    return x
