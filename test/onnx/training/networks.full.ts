@@ -4,10 +4,12 @@ import { join, resolve } from 'node:path';
 
 import { readModel } from '../../../src/onnx/load';
 import type { Model } from '../../../src/onnx/ir';
+import type { TrainingDevice } from '../../../src/onnx/training/rule';
 import { missingPython } from '../channels/support';
 import { EXPORTER, type ExportRequest } from '../channels/torchvision/exporter';
 import { startPython, type PythonService } from '../channels/torchvision/pythonService';
 import { compareGradients, type GradientCheck } from './gradientCheck';
+import { missingOnWebGpu } from './webgpuKernels';
 
 /*
  * Gradients of whole networks with respect to all their weights, against torch's in float64, with batch normalisation
@@ -26,6 +28,8 @@ interface Network {
   readonly folded?: boolean;
   readonly opset?: number;
   readonly options?: ExportRequest['options'];
+  /** The formulations for a device, all run on the CPU here. */
+  readonly device?: TrainingDevice;
 }
 
 const WITHOUT_HELPERS = { aux_logits: false };
@@ -48,11 +52,15 @@ const NETWORKS: readonly Network[] = [
   { name: 'convnext_tiny', size: 64 },
   { name: 'convnext_tiny', size: 64, opset: 17 },
   { name: 'googlenet', size: 64, options: GOOGLENET },
+  { name: 'resnet18', size: 64, device: 'webgpu' },
+  { name: 'mobilenet_v3_small', size: 64, device: 'webgpu' },
+  { name: 'shufflenet_v2_x1_0', size: 64, device: 'webgpu' },
+  { name: 'googlenet', size: 64, options: GOOGLENET, device: 'webgpu' },
   { name: 'inception_v3', size: 96, options: WITHOUT_HELPERS },
 ];
 
 /** The first input whose gradients are all within the tolerance, else the one that comes nearest. */
-async function checkNetwork(title: string, model: Model): Promise<void> {
+async function checkNetwork(title: string, model: Model, device: TrainingDevice = 'cpu'): Promise<void> {
   const worst: number[] = [];
   let failures: readonly string[] = [];
   for (let seed = 1; seed <= INPUTS; seed += 1) {
@@ -61,7 +69,9 @@ async function checkNetwork(title: string, model: Model): Promise<void> {
       tolerance: TOLERANCE,
       outputTolerance: TOLERANCE,
       finiteDifferences: false,
+      device,
     });
+    if (device === 'webgpu') expect(missingOnWebGpu(check.operators)).toEqual([]);
     expect(check.references).toEqual(['torch']);
     worst.push(largestGradientError(check));
     failures = check.failures;
@@ -103,12 +113,15 @@ else {
       rmSync(folder, { recursive: true, force: true });
     }, 120_000);
 
-    test.each(NETWORKS.map((network) => ({ folded: false, opset: 13, options: {}, ...network })))(
-      '$name, folded: $folded, opset $opset',
-      async ({ name, size, folded, opset, options }) => {
+    test.each(
+      NETWORKS.map((network) => ({ folded: false, opset: 13, options: {}, device: 'cpu' as const, ...network })),
+    )(
+      '$name for $device, folded: $folded, opset $opset',
+      async ({ name, size, folded, opset, options, device }) => {
         const path = join(folder, `${name}.onnx`);
         await exporter.ask({ name, options, size, batch: 'N', folded, opset, path });
-        await checkNetwork(`${name}, folded: ${folded}, opset ${opset}`, await readModel(path));
+        const title = `${name} for ${device}, folded: ${folded}, opset ${opset}`;
+        await checkNetwork(title, await readModel(path), device);
       },
       600_000,
     );
