@@ -7,7 +7,7 @@
 import { intAttribute } from '../../attributes';
 import { elementCount } from '../../elementSize';
 import type { GraphBuilder, Value } from '../graphBuilder';
-import { expand, isEqual, mul, reshape, scale } from '../operations';
+import { div, expand, isEqual, mul, reduceSum, reshape, scale } from '../operations';
 import type { Differentiable, GradientRule, GradientRules, RuleScope } from '../rule';
 import {
   areTiles,
@@ -34,7 +34,7 @@ function poolAttributes(scope: RuleScope, windows: PoolWindows) {
 
 /**
  * A tie gives its gradient to the first of the largest where the operator tells their positions, as torch does; where they are
- * found by comparison, to each. Behind a Relu ties are zeros, which it stops.
+ * found by comparison, they share it. Ties are common: maps of flat parts of an image, a pool of a pool.
  */
 const maxPool: GradientRule = (scope) => {
   const windows = poolWindows(scope);
@@ -63,9 +63,19 @@ function maxByTiles(scope: RuleScope, windows: PoolWindows): Differentiable {
       if (gradient === undefined) return [];
       const sites = toSites(build, required(0), coveredByTiles(windows));
       const isLargest = isEqual(build, sites, overTiles(build, windows, output!));
-      return [fillUp(build, mul(build, overTiles(build, windows, gradient), isLargest), windows.dims)];
+      const share = div(build, gradient, countInTiles(build, windows, isLargest));
+      return [fillUp(build, mul(build, overTiles(build, windows, share), isLargest), windows.dims)];
     },
   };
+}
+
+/** How many ones there are in each tile; full tiles by AveragePool, which is faster than sums of any windows. */
+function countInTiles(build: GraphBuilder, windows: PoolWindows, sites: Value): Value {
+  const { kernel, strides, counts } = windows;
+  const areFull = kernel.every((size, axis) => counts[axis]! * size === sites.dims[axis + 2]);
+  if (!areFull) return sumOverWindows(build, { ...windows, dims: sites.dims }, sites);
+  const mean = build.emit('AveragePool', [sites], { kernel_shape: kernel, strides })[0]!;
+  return scale(build, mean, elementCount(kernel));
 }
 
 function maxByPositions(scope: RuleScope, windows: PoolWindows): Differentiable {
@@ -116,7 +126,8 @@ function maxByTaps(scope: RuleScope, windows: PoolWindows): Differentiable {
       const ofWindows = (value: Value) => reshape(build, value, [planes, 1, ...counts]);
       const atTaps = sumOverWindows(build, alone, reshape(build, required(0), alone.dims), filters);
       const isLargest = isEqual(build, atTaps, ofWindows(output!));
-      const spread = spreadOverWindows(build, alone, mul(build, ofWindows(gradient), isLargest), filters);
+      const share = div(build, ofWindows(gradient), reduceSum(build, isLargest, [1], true));
+      const spread = spreadOverWindows(build, alone, mul(build, share, isLargest), filters);
       return [reshape(build, spread, dims)];
     },
   };
