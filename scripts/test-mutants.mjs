@@ -88,7 +88,7 @@ const CENTER_MUTANTS = [
   ['CSI: overflow decides', CENTER_SEARCH, 'limit_ = finite ? least_upper : kInfinity', 'limit_ = least_upper'],
   ['CSI: ties to the highest class', CENTER_SEARCH, 'if (distances[lane] >= least)', 'if (distances[lane] > least)'],
   [
-    'CSI: the last contender alone',
+    'CSI: contenders left out',
     CENTER_SEARCH,
     'if (lower_[c] <= limit_) wanted[',
     'if (lower_[c] < limit_ * 0.999999) wanted[',
@@ -97,28 +97,16 @@ const CENTER_MUTANTS = [
   ['CSI: margins with no bound of their terms', CENTER_MARGINS, '(term_bounds[q] + 2.0', '(0.0 * term_bounds[q] + 2.0'],
   ['CSI: hits without a bound', CENTER_MARGINS, 'hit = least[q] > bound', 'hit = least[q] > 0.0f'],
   ['CSI: misses without a bound', CENTER_MARGINS, '!(least[q] < -bound)', '!(least[q] < 0.0f)'],
-  [
-    'CSI: margins that overflow',
-    CENTER_MARGINS,
-    'finite = finite && std::isfinite(margin)',
-    'finite = finite || std::isfinite(margin)',
-  ],
 ];
 
 /** Of the forward selection's balls. */
 const SELECTION_MUTANTS = [
   ['balls: no slack', WALK, '+ ball.slack)', '+ 0.0f * ball.slack)'],
-  ['balls: members without an error', WALK, 'return {1.01 * (', 'return {0.0 * ('],
   ['balls: always large enough', WALK, 'if (!(ball.radius > reach) || visited', 'if (visited'],
   ['balls: grow twice as fast', WALK, '(least_upper - nearest + eta)', '(least_upper - 2.0 * nearest + eta)'],
   ['balls: only the nearest contends', WALK, 'if (distances_[i] <= limit)', 'if (distances_[i] <= smallest_.back())'],
   ['balls: the first contenders are the nearest', WALK, 'found.back().distance == 0.0', 'found.back().distance >= 0.0'],
-  [
-    'balls: slack of the query alone',
-    BALLS,
-    'std::max(bounds.slacks[queries[i]], largest_slack)',
-    '0.0f * largest_slack',
-  ],
+  ['balls: filled without slack', BALLS, 'std::max(bounds.slacks[queries[i]], largest_slack)', '0.0f * largest_slack'],
   [
     'balls: no smaller radius for fewer members',
     BALLS,
