@@ -1,7 +1,7 @@
 import type { Value } from '../graphBuilder';
 import { add, reduceSum, reshape } from '../operations';
 import type { GradientRule, GradientRules, RuleScope } from '../rule';
-import { cheapest, type Choose } from './convolutionCost';
+import { cheapest, type Choose, type Lowering } from './convolutionCost';
 import { conv, convTranspose } from './convolutionGeometry';
 import { toNarrow, toWide } from './convolutionInputGradient';
 import { weightGradient } from './convolutionWeightGradient';
@@ -9,8 +9,8 @@ import { weightGradient } from './convolutionWeightGradient';
 const convRule =
   (choose: Choose): GradientRule =>
   (scope) => {
-    const { build, settings, inputs, required, needsGradient } = scope;
-    const lowering = { build, settings, choose };
+    const { build, inputs, required, needsGradient } = scope;
+    const lowering = loweringOf(scope, choose);
     const geometry = conv(scope);
     const [input, weight] = [required(0), required(1)];
     return {
@@ -29,8 +29,8 @@ const convRule =
 const convTransposeRule =
   (choose: Choose): GradientRule =>
   (scope) => {
-    const { build, settings, inputs, required, needsGradient } = scope;
-    const lowering = { build, settings, choose };
+    const { build, inputs, required, needsGradient } = scope;
+    const lowering = loweringOf(scope, choose);
     const geometry = convTranspose(scope);
     const [input, weight] = [required(0), required(1)];
     const images = toWide(lowering, geometry, input, weight);
@@ -47,6 +47,11 @@ const convTransposeRule =
             ],
     };
   };
+
+/** Convolutions with constant weights are blocked by the runtime itself, and what lies between them. */
+function loweringOf({ build, settings, needsGradient }: RuleScope, choose: Choose): Lowering {
+  return { build, choose, settings: needsGradient[1] === true ? settings : { ...settings, channelBlock: undefined } };
+}
 
 function biasGradient({ build, inputs, needsGradient }: RuleScope, gradient: Value): Value | undefined {
   if (inputs[2] === undefined || needsGradient[2] !== true) return undefined;

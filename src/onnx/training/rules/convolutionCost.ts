@@ -136,7 +136,9 @@ function blockedCost(block: number, geometry: ConvolutionGeometry): number {
   const { flops, wideFloats, narrowFloats } = sizesOf(geometry);
   const { groups, wideChannels, narrowChannels } = geometry;
   const fill = (channels: number) => filledTo(block, channels) / channels;
-  const filled = groups > 1 ? 1 : fill(narrowChannels) * (wideChannels < block ? 1 : fill(wideChannels));
+  // With fewer channels than a block the images are read as they are, one channel at a time.
+  const slowdown = wideChannels < block ? 1 + block / wideChannels : fill(wideChannels);
+  const filled = groups > 1 ? 1 : fill(narrowChannels) * slowdown;
   return flops * filled * NANOSECONDS_PER_FLOP + copies(wideFloats + narrowFloats);
 }
 
