@@ -21,7 +21,7 @@ import {
   toSites,
   type PoolWindows,
 } from './poolingWindows';
-import { REDUCTION_RULES } from './reduction';
+import { REDUCTION_RULES, spreadAlong } from './reduction';
 
 function poolAttributes(scope: RuleScope, windows: PoolWindows) {
   return {
@@ -160,12 +160,13 @@ const averagePool: GradientRule = (scope) => {
 
 const globalAveragePool: GradientRule = ({ build, needsGradient, required }) => {
   const input = required(0);
-  const sites = elementCount(input.dims.slice(2));
+  const spatial = input.dims.slice(2);
+  const axes = spatial.map((_, axis) => axis + 2);
   return {
     outputs: build.emit('GlobalAveragePool', [input]),
     backward: ([gradient]) => [
       needsGradient[0] === true && gradient !== undefined
-        ? expand(build, scale(build, gradient, 1 / sites), input.dims)
+        ? spreadAlong(build, gradient, axes, input.dims, 1 / elementCount(spatial))
         : undefined,
     ],
   };

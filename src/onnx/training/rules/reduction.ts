@@ -1,4 +1,5 @@
 import { intAttribute, intsAttribute } from '../../attributes';
+import { elementCount } from '../../elementSize';
 import { normalizeAxis } from '../../shapes/dimensions';
 import { AXES_INPUT_SINCE } from '../../shapes/reductions';
 import type { GraphBuilder, Value } from '../graphBuilder';
@@ -25,7 +26,6 @@ interface Reduction {
   readonly axes: readonly number[];
 }
 
-/** Gradient of the input, or what broadcasts to it. */
 type ReductionGradient = (reduction: Reduction) => Value;
 
 function reduction(operator: string, gradientOfInput: ReductionGradient): GradientRule {
@@ -44,14 +44,31 @@ function reduction(operator: string, gradientOfInput: ReductionGradient): Gradie
       backward([arriving]) {
         if (arriving === undefined || needsGradient[0] !== true) return [];
         const gradient = reshape(build, arriving, kept);
-        return [expand(build, gradientOfInput({ build, input, output, gradient, axes }), input.dims)];
+        return [gradientOfInput({ build, input, output, gradient, axes })];
       },
     };
   };
 }
 
-const ofMean: ReductionGradient = ({ build, input, gradient, axes }) =>
-  scale(build, gradient, 1 / axes.reduce((product, axis) => product * input.dims[axis]!, 1));
+const LARGEST_STORED_FACTOR = 1 << 16;
+
+/**
+ * `value`, of size 1 along `axes`, times the factor at every element of `dims`. As a product with a constant on the CPU: 0.4 ms
+ * from [128, 64, 1, 1] to [128, 64, 8, 8], where Expand takes 0.7, and 1.9 to 5.3 from [128, 16, 1, 1] to [128, 16, 32, 32].
+ */
+export function spreadAlong(
+  build: GraphBuilder,
+  value: Value,
+  axes: readonly number[],
+  dims: readonly number[],
+  factor = 1,
+): Value {
+  const along = dims.map((size, axis) => (axes.includes(axis) ? size : 1));
+  const count = elementCount(along);
+  return count > LARGEST_STORED_FACTOR
+    ? expand(build, scale(build, value, factor), dims)
+    : mul(build, value, build.constant(new Float32Array(count).fill(factor), along));
+}
 
 /** Those that are equal share the gradient, as in torch's amax. */
 const ofExtreme: ReductionGradient = ({ build, input, output, gradient, axes }) => {
@@ -68,8 +85,12 @@ const ofNorm: ReductionGradient = ({ build, input, output, gradient }) => {
 };
 
 export const REDUCTION_RULES: GradientRules = {
-  ReduceSum: reduction('ReduceSum', ({ gradient }) => gradient),
-  ReduceMean: reduction('ReduceMean', ofMean),
+  ReduceSum: reduction('ReduceSum', ({ build, input, gradient, axes }) =>
+    spreadAlong(build, gradient, axes, input.dims),
+  ),
+  ReduceMean: reduction('ReduceMean', ({ build, input, gradient, axes }) =>
+    spreadAlong(build, gradient, axes, input.dims, 1 / elementCount(axes.map((axis) => input.dims[axis]!))),
+  ),
   ReduceMax: reduction('ReduceMax', ofExtreme),
   ReduceMin: reduction('ReduceMin', ofExtreme),
   ReduceL1: reduction('ReduceL1', ({ build, input, gradient }) =>
@@ -79,7 +100,9 @@ export const REDUCTION_RULES: GradientRules = {
   ReduceSumSquare: reduction('ReduceSumSquare', ({ build, input, gradient }) =>
     mul(build, scale(build, gradient, 2), input),
   ),
-  ReduceLogSum: reduction('ReduceLogSum', ({ build, output, gradient }) => div(build, gradient, exp(build, output))),
+  ReduceLogSum: reduction('ReduceLogSum', ({ build, input, output, gradient, axes }) =>
+    spreadAlong(build, div(build, gradient, exp(build, output)), axes, input.dims),
+  ),
   ReduceLogSumExp: reduction('ReduceLogSumExp', ({ build, input, output, gradient }) =>
     mul(build, gradient, exp(build, sub(build, input, output))),
   ),
