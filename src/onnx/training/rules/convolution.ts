@@ -9,7 +9,7 @@ import { weightGradient } from './convolutionWeightGradient';
 const convRule =
   (choose: Choose): GradientRule =>
   (scope) => {
-    const { build, inputs, required, needsGradient } = scope;
+    const { inputs, required, needsGradient } = scope;
     const lowering = loweringOf(scope, choose);
     const geometry = conv(scope);
     const [input, weight] = [required(0), required(1)];
