@@ -17,6 +17,7 @@ const CASES: [string, Attributes, BuilderOptions][] = [
   ['SAME_UPPER', { kernel_shape: [3, 4], strides: [2, 2], auto_pad: 'SAME_UPPER' }, { opset: 11 }],
   ['2×2 every 2, rounded up', { kernel_shape: [2, 2], strides: [2, 2], ceil_mode: 1 }, { opset: 11 }],
   ['2×3 every 2 and 3', { kernel_shape: [2, 3], strides: [2, 3] }, { opset: 8 }],
+  ['at every site', { kernel_shape: [3, 2], pads: [1, 0, 0, 1] }, { opset: 12 }],
   ['apart', { kernel_shape: [1, 2], strides: [2, 3] }, { opset: 7 }],
   ['dilated', { kernel_shape: [3, 2], strides: [1, 2], dilations: [2, 3], pads: [1, 0, 0, 1] }, { opset: 19 }],
   ['SAME_LOWER', { kernel_shape: [2, 3], strides: [2, 1], auto_pad: 'SAME_LOWER' }, {}],
@@ -40,6 +41,7 @@ describe.each(['MaxPool', 'AveragePool'])('%s', (operator) => {
 
 const COUNTED_PADS: [string, Attributes, BuilderOptions][] = [
   ['', { pads: [1, 1, 1, 1] }, {}],
+  [' at every site', { pads: [1, 0, 2, 1], strides: [1, 1] }, { opset: 11 }],
   [', rounded up', { pads: [1, 1, 1, 1], ceil_mode: 1 }, { opset: 19 }],
   [', asymmetric, dilated', { pads: [2, 0, 1, 2], dilations: [2, 1] }, { opset: 19 }],
 ];

@@ -12,8 +12,10 @@ import { div, expand, isEqual, mul, reduceSum, reshape, scale } from '../operati
 import type { Differentiable, GradientRule, GradientRules, RuleScope } from '../rule';
 import {
   areTiles,
+  averageBack,
   coveredByTiles,
   fillUp,
+  isEverySite,
   overTiles,
   poolWindows,
   reciprocalCounts,
@@ -140,22 +142,24 @@ const averagePool: GradientRule = (scope) => {
   const windows = poolWindows(scope);
   const countsPads = intAttribute(node, 'count_include_pad', 0);
   const factors = reciprocalCounts(windows, countsPads !== 0);
-  const weighted = (value: Value) =>
-    factors.every((factor) => factor === factors[0])
-      ? scale(build, value, factors[0]!)
-      : mul(build, value, build.constant(factors, windows.counts));
+  const weighted = (value: Value, own: readonly number[]) =>
+    own.every((factor) => factor === own[0])
+      ? scale(build, value, own[0]!)
+      : mul(build, value, build.constant(own, windows.counts));
   const attributes = { ...poolAttributes(scope, windows), count_include_pad: countsPads };
   // Dilated windows came with operator set 19, and a last window beyond the pads was counted otherwise before.
   const isPlain = windows.dilations.every((dilation) => dilation === 1) && (countsPads === 0 || !attributes.ceil_mode);
   return {
     outputs: isPlain
       ? build.emit('AveragePool', [input], attributes)
-      : [weighted(sumOverWindows(build, windows, input))],
-    backward: ([gradient]) => [
-      needsGradient[0] === true && gradient !== undefined
-        ? spreadOverWindows(build, windows, weighted(gradient))
-        : undefined,
-    ],
+      : [weighted(sumOverWindows(build, windows, input), factors)],
+    backward([gradient]) {
+      if (gradient === undefined || needsGradient[0] !== true) return [];
+      if (!isEverySite(windows)) return [spreadOverWindows(build, windows, weighted(gradient, factors))];
+      const taps = elementCount(windows.kernel);
+      const sums = factors.map((factor) => Math.fround(factor * taps));
+      return [averageBack(build, windows, weighted(gradient, sums))];
+    },
   };
 };
 

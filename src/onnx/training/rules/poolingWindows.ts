@@ -101,6 +101,18 @@ export function spreadOverWindows(build: GraphBuilder, windows: PoolWindows, val
   return build.emit('ConvTranspose', operands, { ...attributes, output_padding: unread })[0]!;
 }
 
+/** There is a window at every site: the adjoint is a pool itself, in half the time of a ConvTranspose. */
+export function isEverySite({ kernel, strides, dilations }: PoolWindows): boolean {
+  return kernel.every((_, axis) => strides[axis] === 1 && dilations[axis] === 1);
+}
+
+/** The adjoint of averages over all taps of windows at every site, pads counted. */
+export function averageBack(build: GraphBuilder, windows: PoolWindows, value: Value): Value {
+  const { kernel, padsBegin, padsEnd } = windows;
+  const pads = [...padsBegin, ...padsEnd].map((pad, index) => kernel[index % kernel.length]! - 1 - pad);
+  return build.emit('AveragePool', [value], { kernel_shape: kernel, pads, count_include_pad: 1 })[0]!;
+}
+
 /** 1 / the number of sites that each window averages over, for all positions of a window. */
 export function reciprocalCounts(windows: PoolWindows, countsPads: boolean): number[] {
   const { dims, kernel, strides, dilations, padsBegin, padsEnd, counts } = windows;
