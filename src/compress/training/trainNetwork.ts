@@ -16,6 +16,7 @@ import type { Device, DeviceChoice } from '../../types';
 import { measureAccuracy } from '../accuracy';
 import { labelsOf, type Runtime, type Samples } from '../network';
 import type { Classifier } from '../open';
+import { measureChannelBlock } from './channelBlock';
 import type { Recipe } from './recipe';
 import { reinserted } from './reinsert';
 
@@ -146,6 +147,7 @@ async function openTraining(inputs: TrainNetworkInputs): Promise<{ graph: Traini
       optimizer: recipe.optimizer,
       batchNorm: recipe.batchNorm,
       device,
+      channelBlock: device === 'cpu' ? await measureChannelBlock(runtime.signal) : undefined,
       isFrozen: inputs.isFrozen,
       decayAll: recipe.decayAll,
       clipNorm: recipe.clipNorm,
