@@ -9,11 +9,11 @@ const DEFAULT_MOMENTUM = 0.9;
 const DEFAULT_EPSILON = 1e-5;
 
 /**
- * Time goes with the passes over x and dy. Milliseconds of one CPU core at [128,16,32,32], [128,32,16,16] and [128,64,8,8]
- * (medians, 2 threads on a busy EPYC Zen 4, alternating): forward with one node 3.2, 1.5, 0.8; from sums, differences and an
- * affine node 4.5–5.5, 2.4, 1.3; from Mul and Add with means over three axes at once 6.5–8.8, 3.3, 2.0. Backward with the
- * affine node for b·x + c 5.7–8.4, 3.2, 1.6; from Mul and Add 8.7–11.5, 4.7, 2.6. Slower still: ReduceSumSquare, dot products of
- * planes as stacked MatMuls, depthwise Conv as the affine node.
+ * Time goes with the passes over x and dy. Milliseconds of CPU time at [128,16,32,32], [128,32,16,16] and [128,64,8,8] (medians
+ * of 76 alternating runs, 2 threads, an EPYC Zen 4 under other load, where runs differ by a third): forward with one node 3.2,
+ * 1.5, 0.8; from sums, differences and an affine node 5.5, 2.6, 1.3; from Mul and Add with means over three axes at once 8.8,
+ * 3.3, 2.1. Backward with an affine node for b·x + c 8.4, 3.3, 1.7; from Mul and Add 11.5, 4.8, 2.7. A second affine node instead
+ * of the Mul is no faster; dot products of planes as stacked MatMuls and a depthwise Conv as the affine node are slower.
  */
 export const batchNormalization: GradientRule = (scope) => {
   if (intAttribute(scope.node, 'spatial', 1) === 0)

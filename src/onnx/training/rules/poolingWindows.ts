@@ -101,7 +101,7 @@ export function spreadOverWindows(build: GraphBuilder, windows: PoolWindows, val
   return build.emit('ConvTranspose', operands, { ...attributes, output_padding: unread })[0]!;
 }
 
-/** There is a window at every site: the adjoint is a pool itself, in half the time of a ConvTranspose. */
+/** There is a window at every site: the adjoint is a pool itself, faster than a ConvTranspose. */
 export function isEverySite({ kernel, strides, dilations }: PoolWindows): boolean {
   return kernel.every((_, axis) => strides[axis] === 1 && dilations[axis] === 1);
 }
