@@ -67,22 +67,23 @@ export function emitBlocked(
   return build.emit(opType, operands, attributes, { domain: BLOCKED_DOMAIN, outputDims: [dims] })[0]!;
 }
 
-/** [O, I, H, W] as [O/b, I, H, W, b]. */
+/** [O, I, H, W] as [O/b, I, H, W, b]: each block of outputs as an image of b channels. */
 function blockOutputs(build: GraphBuilder, block: number, weight: Value): Value {
-  const [outputs, ...rest] = weight.dims as [number, ...number[]];
+  const [outputs, inputs, height, width] = weight.dims as [number, number, number, number];
   const filled = filledTo(block, outputs);
   const padded = padZeros(build, weight, [0, 0, 0, 0, filled - outputs, 0, 0, 0]);
-  const blocks = reshape(build, padded, [filled / block, block, ...rest]);
-  return reshape(build, transpose(build, blocks, [0, 2, 3, 4, 1]), [filled, ...rest]);
+  const images = reshape(build, padded, [filled / block, block, inputs * height, width]);
+  return reshape(build, toBlocks(build, block, images), [filled, inputs, height, width]);
 }
 
 /** [O, I, H, W] as [O/b, I/b, H, W, b of I, b of O]. */
 function blockBoth(build: GraphBuilder, block: number, weight: Value): Value {
-  const [outputs, inputs, ...kernel] = weight.dims as [number, number, ...number[]];
-  const filled = [filledTo(block, outputs), filledTo(block, inputs)] as const;
-  const padded = padZeros(build, weight, [0, 0, 0, 0, filled[0] - outputs, filled[1] - inputs, 0, 0]);
-  const blocks = reshape(build, padded, [filled[0] / block, block, filled[1] / block, block, ...kernel]);
-  return reshape(build, transpose(build, blocks, [0, 2, 4, 5, 3, 1]), [...filled, ...kernel]);
+  const [, inputs, height, width] = weight.dims as [number, number, number, number];
+  const missing = filledTo(block, inputs) - inputs;
+  const outputs = blockOutputs(build, block, padZeros(build, weight, [0, 0, 0, 0, 0, missing, 0, 0]));
+  const [filledOutputs, filledInputs] = outputs.dims as [number, number];
+  const both = [filledOutputs / block, filledInputs / block, block, height * width, block];
+  return reshape(build, transpose(build, reshape(build, outputs, both), [0, 1, 3, 2, 4]), outputs.dims);
 }
 
 export function filledTo(block: number, channels: number): number {

@@ -1,9 +1,26 @@
 /**
  * Which formulation of a convolution is fastest, from its sizes: floating-point operations and copied floats, each at a rate.
  *
- * The rates are those of one core (AMD EPYC Zen 4, AVX-512) in onnxruntime-node 1.30; test/bench/convolutionGradients.ts
- * measures the formulations. Other processors have other rates, but compute and memory move together, and where two
- * formulations are close either will do.
+ * The rates are those of one core in onnxruntime-node 1.30, as test/bench/convolutionGradients.ts measures them. Other
+ * processors have other rates, but compute and memory move together, and where two formulations are close either will do.
+ *
+ * Processor milliseconds of one thread at batch 128, medians of 7, on a busy AMD EPYC Zen 4 with AVX-512 (channels @ size):
+ *
+ *                      forward           input gradient         weight gradient
+ *                      plain  blocked    transposed  phases     taps   flat  blocked
+ *   16-16 @ 32          15.6     10.6        22.7     11.5      32.1   23.4     15.7
+ *   16-32 @ 32, / 2      7.5      6.8         7.3     18.5      15.9   23.7      8.5
+ *   32-32 @ 16          11.8      8.2        12.1      8.7      19.9   21.6      9.4
+ *   64-64 @ 8            8.6      6.5         9.4      6.6      12.3   18.6      7.4
+ *   64-64 @ 32           133      114         152      113       172    150      122
+ *   128-128 @ 16         110       99         120      101       187    187      120
+ *   256-256 @ 8          107       96         133      100       181    249      109
+ *   512-512 @ 4           98      116         240      112       146    306      103
+ *   512-512 @ 2           96       34         317       51        53    232       37
+ *   96 @ 16, depthwise  11.5      8.1        18.5      9.0      29.5   40.2      7.9
+ *
+ * Also tried: one product with all taps copied (21 to 34 for the first three rows' weight gradients), `swapped` with the
+ * runtime's plain kernels (20 to 46), running independent nodes side by side (twice the processor time of a whole step).
  */
 import type { GraphBuilder } from '../graphBuilder';
 import type { RuleSettings } from '../rule';
@@ -17,10 +34,13 @@ const NANOSECONDS_PER_FLOP_OF_SMALL_PRODUCTS = 1 / 65;
 const NANOSECONDS_PER_COPIED_FLOAT = 0.5;
 /** Transposes that scatter the floats of a row. */
 const NANOSECONDS_PER_SCATTERED_FLOAT = 8;
-/** Calling a matrix product of one image and one group. */
-const NANOSECONDS_PER_CALL = 2_000;
+/** A matrix product of one image and one group, besides its arithmetic. */
+const NANOSECONDS_PER_PRODUCT = 300;
+const NANOSECONDS_PER_SMALL_PRODUCT = 2_000;
 /** Accumulators of the blocked kernels lie along a row of outputs: shorter rows leave units idle. */
 const FULL_ROW = 3;
+/** What starting a site costs the kernels that read plain images, in channels. */
+const CHANNELS_LOST = 4;
 /** Matrix products compute this many columns at once. */
 const COLUMNS = 16;
 
@@ -125,7 +145,7 @@ function flatCost(geometry: ConvolutionGeometry): number {
   const common = product(narrow.map((size, axis) => (isPointwise ? size : size + axes[axis]!.taps - 1)));
   const copied = isPointwise ? 0 : (1 + axes.at(-1)!.taps) * wideFloats + (1 + axes[0]!.taps) * narrowFloats;
   return (
-    calls(geometry) +
+    batch * groups * NANOSECONDS_PER_SMALL_PRODUCT +
     scattered(geometry, wideFloats) +
     2 * batch * groups * rows * columns * common * NANOSECONDS_PER_FLOP_OF_SMALL_PRODUCTS +
     copies(copied + 2 * batch * groups * rows * columns)
@@ -133,13 +153,14 @@ function flatCost(geometry: ConvolutionGeometry): number {
 }
 
 function blockedCost(block: number, geometry: ConvolutionGeometry): number {
-  const { flops, wideFloats, narrowFloats } = sizesOf(geometry);
+  const { flops, taps, wideFloats, narrowFloats } = sizesOf(geometry);
   const { groups, wideChannels, narrowChannels } = geometry;
   const fill = (channels: number) => filledTo(block, channels) / channels;
   // With fewer channels than a block the images are read as they are, one channel at a time.
-  const slowdown = wideChannels < block ? 1 + block / wideChannels : fill(wideChannels);
+  const slowdown = wideChannels < block ? 1 + CHANNELS_LOST / wideChannels : fill(wideChannels);
   const filled = groups > 1 ? 1 : fill(narrowChannels) * slowdown;
-  return flops * filled * NANOSECONDS_PER_FLOP + copies(wideFloats + narrowFloats);
+  const weights = (narrowChannels * wideChannels * taps) / groups;
+  return flops * filled * NANOSECONDS_PER_FLOP + copies(wideFloats + narrowFloats + 4 * weights);
 }
 
 function plainCost(geometry: ConvolutionGeometry): number {
@@ -151,16 +172,13 @@ function plainCost(geometry: ConvolutionGeometry): number {
 /** Matrix products of images and groups one by one: those of small images are narrow. */
 function productsOfImages(geometry: ConvolutionGeometry): number {
   const sites = product(geometry.narrow);
-  return calls(geometry) + sizesOf(geometry).flops * (filledTo(COLUMNS, sites) / sites) * NANOSECONDS_PER_FLOP;
+  const flops = sizesOf(geometry).flops * (filledTo(COLUMNS, sites) / sites);
+  return geometry.batch * geometry.groups * NANOSECONDS_PER_PRODUCT + flops * NANOSECONDS_PER_FLOP;
 }
 
 /** Sites taken apart into phases, or put together. */
 function scattered({ strides }: ConvolutionGeometry, floats: number): number {
   return strides.some((stride) => stride > 1) ? floats * NANOSECONDS_PER_SCATTERED_FLOAT : 0;
-}
-
-function calls({ batch, groups }: ConvolutionGeometry): number {
-  return batch * groups * NANOSECONDS_PER_CALL;
 }
 
 function copies(floats: number): number {
