@@ -5,6 +5,7 @@
 #include "node/arguments.h"
 #include "node/column_stream.h"
 #include "node/denormals.h"
+#include "node/exit.h"
 #include "node/job.h"
 #include "node/least_squares.h"
 #include "node/run.h"
@@ -52,6 +53,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   set("backends", Backends);
   set("resolveBackend", ResolveBackend);
   set("flushDenormals", FlushDenormals);
+  set("exitNow", ExitNow);
   set("separationIndex", SeparationIndex);
   set("crossSeparationIndex", CrossSeparationIndex);
   set("centerSeparationIndex", CenterSeparationIndex);

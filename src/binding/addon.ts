@@ -221,6 +221,8 @@ export interface NativeAddon {
   resolveBackend(choice: BackendChoice): Backend;
   /** The calling thread takes denormals for zero from now on; false where the processor can not. */
   flushDenormals(): boolean;
+  /** Ends the process at once: nothing that is under way, in whatever thread, is waited for or cleaned up. */
+  exitNow(code: number): never;
   readonly CancelToken: new () => NativeCancelToken;
   /** labels: [rows]; copied. */
   readonly ColumnStream: new (labels: Int32Array, request: NativeColumnStreamRequest) => NativeColumnStream;

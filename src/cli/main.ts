@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { exitNow } from '../binding/exit';
 import { EXIT } from './exitCodes';
 import { runCommandLine } from './run';
 
@@ -7,7 +8,7 @@ const controller = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
     // The first asks for an orderly end; who asks twice does not want to wait for it.
-    if (controller.signal.aborted) process.exit(EXIT.interrupted);
+    if (controller.signal.aborted) exitNow(EXIT.interrupted);
     controller.abort(signal);
   });
 }

@@ -46,6 +46,13 @@ test('backends: serial is always there, and every available one resolves to itse
   expect(addon.version).toMatch(/^\d+\.\d+\.\d+$/);
 });
 
+test('an exit code that is none is refused, and the process goes on', () => {
+  for (const code of [256, -1, 1.5, NaN])
+    expect(refusal(() => addon.exitNow(code))).toMatchObject({ name: 'RangeError', code: 'ERR_OPTION' });
+  for (const code of [undefined, '0'])
+    expect(refusal(() => addon.exitNow(code as never))).toMatchObject({ name: 'TypeError', code: 'ERR_OPTION' });
+});
+
 describe('refused at once', () => {
   const detached = new Float32Array(rows * dims);
   structuredClone(detached.buffer, { transfer: [detached.buffer] });

@@ -49,6 +49,21 @@ test('process.exit stops them too, with the exit code asked for', () => {
   expect(performance.now() - start).toBeLessThan(SOON_MS + 5000);
 });
 
+test('exitNow ends the process at once, whatever is under way or registered for its end', () => {
+  const { status, signal, stdout, stderr } = spawnSync(
+    process.execPath,
+    [
+      '-e',
+      `${START_LONG_CALLS}
+       process.on('exit', () => console.log('exit'));
+       new (require('node:worker_threads').Worker)('for (;;);', { eval: true });
+       setTimeout(() => { console.log('soon'); addon.exitNow(9); }, 100);`,
+    ],
+    { encoding: 'utf8', timeout: 60_000 },
+  );
+  expect({ status, signal, stdout, stderr }).toEqual({ status: 9, signal: null, stdout: 'soon\n', stderr: '' });
+});
+
 test('an uncaught error ends the process as ever', () => {
   const { status, signal, stderr } = spawnSync(
     process.execPath,

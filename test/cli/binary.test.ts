@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { CLASSES, SAMPLE_DIMS, toyImages, writeNpz } from '../compress/support/toyData';
+import { ModelBuilder } from '../support/modelBuilder';
 
 const ROOT = resolve(__dirname, '../..');
 const BINARY = join(ROOT, 'dist', 'cli.cjs');
@@ -143,6 +145,36 @@ test('an interrupt ends a running kernel soon, with 130', async () => {
   expect(finished).toMatchObject({ exitCode: 130, signal: null, stdout: '' });
   expect(finished.stderr).toMatch(/Interrupted\n$/);
   expect(performance.now() - interruptedMs).toBeLessThan(5000);
+}, 60_000);
+
+test('a second interrupt ends at once with 130, while ONNX Runtime is at work', async () => {
+  if (!present(BINARY) || !present(ADDON)) return;
+  // One run takes half a minute on one core.
+  const b = new ModelBuilder();
+  const weights = b.weights([512, 512, 3, 3]);
+  let x = b.conv(b.input('input', ['N', ...SAMPLE_DIMS]), 3, 512, 1);
+  for (let layer = 0; layer < 100; layer++) x = b.node('Conv', [x, weights], { pads: [1, 1, 1, 1] });
+  b.output(b.gemm(b.node('Flatten', [b.node('GlobalAveragePool', [x])]), 512, CLASSES), ['N', CLASSES]);
+  const model = join(folder, 'slow.onnx');
+  writeFileSync(model, b.bytes());
+  const data = await writeNpz(join(folder, 'slow.npz'), toyImages(256, 1));
+  let interruptedMs = 0;
+  let sent = false;
+  const finished = await run(['evaluate', model, '--data', data, '--device', 'cpu', '--threads', '1'], {
+    onStderr: (_, kill) => {
+      if (sent) return;
+      sent = true;
+      setTimeout(() => kill('SIGINT'), 3000);
+      setTimeout(() => {
+        interruptedMs = performance.now();
+        kill('SIGINT');
+      }, 4000);
+    },
+  });
+  expect(finished).toMatchObject({ exitCode: 130, signal: null, stdout: '' });
+  // It would be the last word of an orderly end.
+  expect(finished.stderr).not.toContain('Interrupted');
+  expect(performance.now() - interruptedMs).toBeLessThan(2000);
 }, 60_000);
 
 test('a reader that goes away is no failure', async () => {
