@@ -23,8 +23,8 @@ export interface Dataset {
   readonly normalization: Normalization;
   /** Files that were left out because they could not be decoded (only with `skipCorrupt`). */
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
-  /** Preprocessed float32 samples in the layout of the model's input, [indices.length, ...]. */
-  load(indices: ArrayLike<number>, signal?: AbortSignal): Promise<Float32Array>;
+  /** Preprocessed float32 samples in the layout of the model's input, [indices.length, ...]; in `output`, where it is given. */
+  load(indices: ArrayLike<number>, signal?: AbortSignal, output?: Float32Array): Promise<Float32Array>;
 }
 
 export interface TensorValue {

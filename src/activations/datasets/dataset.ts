@@ -66,8 +66,9 @@ export async function createDataset(images: ImageSource, spec: SampleSpec, optio
     labels: Int32Array.from(usable, (index) => labels[index]!),
     normalization,
     skipped,
-    async load(indices, loadSignal) {
-      const output = new Float32Array(indices.length * sampleValues);
+    async load(indices, loadSignal, output = new Float32Array(indices.length * sampleValues)) {
+      if (output.length !== indices.length * sampleValues)
+        throw expected('ERR_SHAPE', `${indices.length * sampleValues} values`, 'the output of samples', output.length);
       let written = 0;
       await forEachConcurrently(indices.length, loadSignal, async (position) => {
         const index = usable[indices[position]!];

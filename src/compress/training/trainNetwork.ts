@@ -6,6 +6,7 @@ import type { Session } from '../../activations/types';
 import { expected, isSieveError } from '../../errors';
 import type { Model } from '../../onnx/ir';
 import { toModelBytes } from '../../onnx/save';
+import { loopSteps } from '../../onnx/training/loopSteps';
 import { buildTrainingGraph, type TrainingGraph } from '../../onnx/training/trainingGraph';
 import type { Checkpoint, NamedVectors } from '../../recovery/training/checkpoint';
 import type { EpochRecord } from '../../recovery/training/history';
@@ -17,6 +18,7 @@ import { measureAccuracy } from '../accuracy';
 import { labelsOf, type Runtime, type Samples } from '../network';
 import type { Classifier } from '../open';
 import { measureChannelBlock } from './channelBlock';
+import { loopFeeds, stepFeeds, stepsPerRunOn, type FeedWriter } from './feeds';
 import type { Recipe } from './recipe';
 import { reinserted } from './reinsert';
 
@@ -32,6 +34,8 @@ export interface TrainNetworkInputs {
   readonly runtime: Runtime;
   readonly resume?: Checkpoint;
   readonly saveCheckpoint?: (checkpoint: Checkpoint) => Promise<void>;
+  /** Steps of one run of the graph, at most; the result does not depend on it. Default: as suits the device. */
+  readonly stepsPerRun?: number;
 }
 
 export interface TrainedNetwork {
@@ -62,7 +66,8 @@ async function trainAsItIs(inputs: TrainNetworkInputs): Promise<TrainedNetwork> 
   const { network, training, validation, teacher, recipe, runtime } = inputs;
   const { signal, onProgress } = runtime;
   if (teacher !== undefined) checkTeacher(teacher, network);
-  const { graph, session } = await openTraining(inputs);
+  const opened = await openTraining(inputs);
+  const { graph, session } = opened;
   let teacherSession: Session | undefined;
   try {
     runtime.onMessage?.(`training on ${session.device}: ${describeSize(graph)}`);
@@ -73,7 +78,7 @@ async function trainAsItIs(inputs: TrainNetworkInputs): Promise<TrainedNetwork> 
         signal,
       });
     const plan = planOf(inputs, graph);
-    const hooks = hooksOf(inputs, graph, session, teacherSession);
+    const hooks = hooksOf(inputs, opened, teacherSession);
     const result = await train(plan, hooks, { signal, onProgress, resume: inputs.resume });
     const model = graph.trained(await session.readState(), recipe.optimizer.averageDecay !== undefined);
     return { model, ...result, device: session.device };
@@ -83,32 +88,35 @@ async function trainAsItIs(inputs: TrainNetworkInputs): Promise<TrainedNetwork> 
 
   function hooksOf(
     { saveCheckpoint }: TrainNetworkInputs,
-    { stepFeeds, batchSize, classes, imageDims, needsTeacherLogits, trained }: TrainingGraph,
-    stepping: TrainingSession,
+    { graph: { batchSize, trained }, session: stepping, stepsPerRun, feedsOf }: OpenedTraining,
     teaching: Session | undefined,
   ): TrainingHooks {
     let stepsDone =
       inputs.resume === undefined ? 0 : inputs.resume.history.length * Math.floor(training.indices.length / batchSize);
     return {
-      loadBatch: (positions, abort) =>
+      stepsPerRun,
+      loadBatch: (positions, abort, output) =>
         training.dataset.load(
           positions.map((position) => training.indices[position]!),
           abort,
+          output,
         ),
-      async step({ images, targets, teacherLogits }, rates) {
-        stepsDone += 1;
-        const feeds = {
-          images: { dims: imageDims, data: images },
-          targets: { dims: [batchSize, classes], data: targets },
-          ...(needsTeacherLogits ? { teacher_logits: { dims: [batchSize, classes], data: teacherLogits! } } : {}),
-          ...stepFeeds({ ...rates, step: stepsDone }),
-        };
-        const { results } = await stepping.step(feeds, { transferFeeds: true });
-        const norm = results.get('gradient_norm')?.data[0];
+      async steps(batches, rates) {
+        const settings = rates.map((ofStep) => ({ ...ofStep, step: ++stepsDone }));
+        const { results, feeds } = await stepping.step(feedsOf(batches, settings), { transferFeeds: true });
+        const [losses, correct] = [results.get('loss')!.data, results.get('correct')!.data];
+        const norms = results.get('gradient_norm')?.data;
         return {
-          loss: results.get('loss')!.data[0]!,
-          correct: results.get('correct')!.data[0]!,
-          ...(norm === undefined ? {} : { gradientNorm: norm }),
+          steps: rates.map((_, index) => ({
+            loss: losses[index]!,
+            correct: correct[index]!,
+            ...(norms === undefined ? {} : { gradientNorm: norms[index]! }),
+          })),
+          returned: {
+            images: feeds.get('images') ?? batches.images,
+            targets: feeds.get('targets') ?? batches.targets,
+            teacherLogits: feeds.get('teacher_logits') ?? batches.teacherLogits,
+          },
         };
       },
       ...(teacher === undefined || teaching === undefined
@@ -135,8 +143,15 @@ async function answer(session: Session, { input, output }: Classifier, images: F
   return results.get(output)!.data;
 }
 
+interface OpenedTraining {
+  readonly graph: TrainingGraph;
+  readonly session: TrainingSession;
+  readonly stepsPerRun: number;
+  readonly feedsOf: FeedWriter;
+}
+
 /** The first device that opens the graph as it is written for it. */
-async function openTraining(inputs: TrainNetworkInputs): Promise<{ graph: TrainingGraph; session: TrainingSession }> {
+async function openTraining(inputs: TrainNetworkInputs): Promise<OpenedTraining> {
   const { network, recipe, runtime, teacher } = inputs;
   const devices = devicesFor(runtime.device);
   for (const [index, device] of devices.entries()) {
@@ -161,7 +176,11 @@ async function openTraining(inputs: TrainNetworkInputs): Promise<{ graph: Traini
       signal: runtime.signal,
     };
     try {
-      return { graph, session: await createTrainingSession(toModelBytes(graph.model), options) };
+      const stepsPerRun = inputs.stepsPerRun ?? stepsPerRunOn(device, graph);
+      const isLooped = stepsPerRun > 1;
+      const model = isLooped ? loopSteps(graph.model, graph) : graph.model;
+      const session = await createTrainingSession(toModelBytes(model), options);
+      return { graph, session, stepsPerRun, feedsOf: isLooped ? loopFeeds(graph) : stepFeeds(graph) };
     } catch (error) {
       const isLast = index === devices.length - 1;
       if (isLast || !isSieveError(error) || error.code !== 'ERR_DEVICE') throw error;

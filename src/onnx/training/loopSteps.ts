@@ -11,26 +11,32 @@ export interface StepInterface {
   readonly results: readonly string[];
 }
 
+/** The symbolic size of the axis in front of feeds and results. */
+const STEPS = 'steps';
+
 /**
- * A model that takes `steps` training steps in one run, in a Loop: for providers where the state would be copied to the
- * device and back for every run. Every input that is no state is fed for all steps at once, [steps, ...]. Weights stay
+ * A model that takes as many training steps in one run as it is fed, in a Loop: for providers where the state would be copied
+ * to the device and back for every run. Every input that is no state is fed for all steps at once, [steps, ...]. Weights stay
  * in the graph around the Loop. The steps compute exactly what the given model computes.
  *
- * Errors: ERR_OPTION for `steps` that is no whole number above 0, ERR_USAGE for a state or result that the model lacks, or
- * that is another one too, ERR_MODEL_UNSUPPORTED where a subgraph of the model reads its inputs or outputs.
+ * Errors: ERR_USAGE for a state or result that the model lacks, or that is another one too, and for a model with states
+ * alone; ERR_MODEL_UNSUPPORTED where a subgraph of the model reads its inputs or outputs.
  */
-export function loopSteps(step: Model, { states, results }: StepInterface, steps: number): Model {
-  if (!Number.isInteger(steps) || steps < 1) throw expected('ERR_OPTION', 'a whole number above 0', 'steps', steps);
+export function loopSteps(step: Model, { states, results }: StepInterface): Model {
   const { graph } = step;
   const isState = new Set(states.map(({ input }) => input));
   const stateInputs = states.map(({ input }) => find(graph.inputs, input, 'an input'));
   const stateOutputs = states.map(({ output }) => find(graph.outputs, output, 'an output'));
   const resultOutputs = results.map((result) => find(graph.outputs, result, 'an output'));
   const feeds = graph.inputs.filter(({ name }) => !isState.has(name));
+  const [counted] = feeds;
+  if (counted === undefined) throw expected('ERR_USAGE', 'an input that is no state', 'steps in a loop', 'none');
   checkOutputs(graph, [...stateOutputs, ...resultOutputs]);
 
   const taken = takenNames(graph);
-  const iterations = freshName('steps', taken);
+  const first = freshName('first_axis', taken);
+  const sizes = freshName('sizes', taken);
+  const iterations = freshName('iterations', taken);
   const body = bodyOf(graph, taken, stateInputs, feeds, [...stateOutputs, ...resultOutputs]);
   const loop: Node = {
     name: 'loop',
@@ -41,15 +47,15 @@ export function loopSteps(step: Model, { states, results }: StepInterface, steps
     outputs: [...stateOutputs, ...resultOutputs].map(({ name }) => name),
     attributes: new Map([['body', { kind: 'graph', value: body }]]),
   };
-  const stacked = (info: ValueInfo): ValueInfo => plainInfo(info.name, info, info.shape && [steps, ...info.shape]);
+  const stacked = (info: ValueInfo): ValueInfo => plainInfo(info.name, info, info.shape && [STEPS, ...info.shape]);
   return {
     ...step,
     graph: {
       name: graph.name,
       inputs: [...feeds.map(stacked), ...stateInputs],
       outputs: [...stateOutputs, ...resultOutputs.map(stacked)],
-      nodes: [loop],
-      initializers: new Map([...graph.initializers, [iterations, int64Tensor(iterations, [], [steps])]]),
+      nodes: [plainNode('Shape', [counted.name], sizes), plainNode('Gather', [sizes, first], iterations), loop],
+      initializers: new Map([...graph.initializers, [first, int64Tensor(first, [], [0])]]),
       valueInfo: new Map(),
     },
   };

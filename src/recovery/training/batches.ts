@@ -1,30 +1,30 @@
 import { expected } from '../../errors';
 import { createAugmentation } from './augmentation';
-import type { TrainingBatch, TrainingHooks } from './hooks';
+import type { TrainingBatches, TrainingHooks } from './hooks';
 import { imageLength } from './images';
 import type { TrainingPlan } from './plan';
 import type { Sampler } from './sampler';
 import { writeTargets } from './targets';
 
-/** Batches in the order of the steps, the next one in the making while the current one is trained on. */
+/** Steps of one epoch, counted through the whole run. */
+export interface StepRange {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** Batches in the order of the steps, the next ones in the making while the current ones are trained on. */
 export interface BatchQueue {
-  /** The batch of a step: the one prefetched, where that was this step's. */
-  take(step: number): Promise<TrainingBatch>;
-  /** Starts to load and augment the batch of a step. A failure shows when it is taken. */
-  prefetch(step: number): void;
+  /** The batches of some steps: those prefetched, where that were the same. */
+  take(range: StepRange): Promise<TrainingBatches>;
+  /** Starts to load and augment the batches of some steps. A failure shows when they are taken. */
+  prefetch(range: StepRange): void;
+  /** Arrays of batches that were taken and are read no more: later batches are written to them. */
+  giveBack(batches: TrainingBatches): void;
   /** Drops what was prefetched and waits until nothing runs any more. */
   close(): Promise<void>;
 }
 
-interface Buffers {
-  images: Float32Array;
-  targets: Float32Array;
-}
-
-/**
- * Two sets of buffers in turn: while a step reads the one, the next batch is written to the other.
- * Errors of `take`: ERR_SHAPE where a hook gives another number of values; those of the hooks and the augmentation.
- */
+/** Errors of `take`: ERR_SHAPE where a hook gives another number of values; those of the hooks and the augmentation. */
 export function createBatchQueue(
   plan: TrainingPlan,
   sampler: Sampler,
@@ -36,65 +36,84 @@ export function createBatchQueue(
     plan.augmentation === undefined ? undefined : createAugmentation(plan.augmentation, format, normalization, seed);
   const imageValues = batchSize * imageLength(format);
   const targetValues = batchSize * classes;
-  const buffers: readonly [Buffers, Buffers] = [emptyBuffers(), emptyBuffers()];
+  const buffers = createBuffers();
   const closing = new AbortController();
   const abort = (): void => closing.abort(signal?.reason);
   if (signal?.aborted) abort();
   signal?.addEventListener('abort', abort, { once: true });
   let order: { readonly epoch: number; readonly positions: Int32Array } | undefined;
-  let upcoming: { readonly step: number; readonly batch: Promise<TrainingBatch> } | undefined;
+  let upcoming: { readonly first: number; readonly batches: Promise<TrainingBatches> } | undefined;
 
-  async function prepare(step: number): Promise<TrainingBatch> {
+  async function prepare({ first, count }: StepRange): Promise<TrainingBatches> {
+    const images = buffers.take(count * imageValues);
+    const targets = buffers.take(count * targetValues);
+    const teacherLogits = hooks.teacherLogits === undefined ? undefined : buffers.take(count * targetValues);
+    for (let index = 0; index < count; index++)
+      await prepareStep(first + index, {
+        images: images.subarray(index * imageValues, (index + 1) * imageValues),
+        targets: targets.subarray(index * targetValues, (index + 1) * targetValues),
+        teacherLogits: teacherLogits?.subarray(index * targetValues, (index + 1) * targetValues),
+      });
+    return { images, targets, teacherLogits };
+  }
+
+  async function prepareStep(step: number, { images, targets, teacherLogits }: TrainingBatches): Promise<void> {
     const epoch = Math.floor(step / sampler.stepsPerEpoch);
     const stepOfEpoch = step % sampler.stepsPerEpoch;
     if (order?.epoch !== epoch) order = { epoch, positions: sampler.order(epoch) };
     const positions = order.positions.slice(stepOfEpoch * batchSize, (stepOfEpoch + 1) * batchSize);
-    const loaded = await hooks.loadBatch(positions, closing.signal);
+    const asStored = augmentation === undefined ? images : buffers.take(imageValues);
+    const loaded = await hooks.loadBatch(positions, closing.signal, asStored);
     assertLength(loaded, imageValues, 'a batch of images');
-
-    const set = buffers[step % 2 === 0 ? 0 : 1];
-    const targets = (set.targets = ofLength(set.targets, targetValues));
     writeTargets(labels, positions, classes, plan.labelSmoothing ?? 0, targets);
-    let images = loaded;
     if (augmentation !== undefined) {
-      images = set.images = ofLength(set.images, imageValues);
       augmentation.apply(loaded, targets, { epoch, step: stepOfEpoch }, images);
-    }
-    const teacherLogits = await hooks.teacherLogits?.(images, closing.signal);
-    if (teacherLogits !== undefined) {
-      assertLength(teacherLogits, targetValues, "the teacher's logits", 'Choose a teacher with the same classes.');
-    }
-    return { images, targets, teacherLogits };
+      buffers.giveBack(asStored);
+    } else if (loaded !== images) images.set(loaded);
+    if (teacherLogits === undefined) return;
+    const answer = await hooks.teacherLogits!(images, closing.signal);
+    assertLength(answer, targetValues, "the teacher's logits", 'Choose a teacher with the same classes.');
+    teacherLogits.set(answer);
   }
 
-  function prefetch(step: number): void {
-    const batch = prepare(step);
-    // Where it is never taken, its failure must not become an unhandled rejection.
-    batch.catch(() => undefined);
-    upcoming = { step, batch };
+  function prefetch(range: StepRange): void {
+    const batches = prepare(range);
+    // Where they are never taken, their failure must not become an unhandled rejection.
+    batches.catch(() => undefined);
+    upcoming = { first: range.first, batches };
   }
 
   return {
-    take(step) {
-      if (upcoming?.step !== step) prefetch(step);
-      return upcoming!.batch;
+    take(range) {
+      if (upcoming?.first !== range.first) prefetch(range);
+      return upcoming!.batches;
     },
     prefetch,
+    giveBack(batches) {
+      for (const array of Object.values(batches) as (Float32Array | undefined)[])
+        if (array !== undefined) buffers.giveBack(array);
+    },
     async close() {
       signal?.removeEventListener('abort', abort);
       closing.abort();
-      await upcoming?.batch.catch(() => undefined);
+      await upcoming?.batches.catch(() => undefined);
     },
   };
 }
 
-function emptyBuffers(): Buffers {
-  return { images: new Float32Array(0), targets: new Float32Array(0) };
-}
-
-/** The step may have given the buffer away: it is then empty, and another takes its place. */
-function ofLength(buffer: Float32Array, length: number): Float32Array {
-  return buffer.length === length ? buffer : new Float32Array(length);
+/** Arrays that are used again: a batch may be hundreds of megabytes, and memory that is new to the process is slow. */
+function createBuffers(): { take(length: number): Float32Array; giveBack(array: Float32Array): void } {
+  const free: Float32Array[] = [];
+  return {
+    take(length) {
+      const position = free.findIndex((array) => array.length === length);
+      return position < 0 ? new Float32Array(length) : free.splice(position, 1)[0]!;
+    },
+    giveBack(array) {
+      // Empty: it was given away.
+      if (array.length > 0) free.push(array);
+    },
+  };
 }
 
 function assertLength(values: Float32Array, length: number, subject: string, remedy?: string): void {

@@ -4,11 +4,19 @@ import type { Rates } from './schedule';
 
 /** What the loop drives, as plain functions: it knows neither data sets nor sessions. */
 export interface TrainingHooks {
-  /** Normalised images [positions.length, image] of training samples, in the layout of the plan's format. */
-  readonly loadBatch: (positions: Int32Array, signal: AbortSignal) => Promise<Float32Array>;
-  /** One update of the weights. The batch's arrays may be given away (transferred); they are not used again. */
-  readonly step: (batch: TrainingBatch, rates: Rates) => Promise<StepResult>;
-  /** Logits [batch, classes] of the teacher for images as augmented, which stay the loop's. Runs beside `step`. */
+  /**
+   * Normalised images [positions.length, image] of training samples, in the layout of the plan's format: in `output`, or in
+   * an array that is the loop's from then on.
+   */
+  readonly loadBatch: (positions: Int32Array, signal: AbortSignal, output: Float32Array) => Promise<Float32Array>;
+  /**
+   * Updates of the weights one after the other, one for each of the rates. The arrays of `batches` may be given away
+   * (transferred); they are not read again.
+   */
+  readonly steps: (batches: TrainingBatches, rates: readonly Rates[]) => Promise<StepsResult>;
+  /** So many steps are asked for at once; fewer where an epoch ends. Default 1. */
+  readonly stepsPerRun?: number;
+  /** Logits [batch, classes] of the teacher for images as augmented, which stay the loop's. Runs beside `steps`. */
   readonly teacherLogits?: (images: Float32Array, signal: AbortSignal) => Promise<Float32Array>;
   /** Runs after each epoch. */
   readonly validate?: (signal: AbortSignal | undefined) => Promise<Validation>;
@@ -20,13 +28,21 @@ export interface TrainingHooks {
   readonly saveCheckpoint?: (checkpoint: Checkpoint) => Promise<void>;
 }
 
-export interface TrainingBatch {
-  /** [batch, image] */
+/** The batches of some steps, one after the other. */
+export interface TrainingBatches {
+  /** [steps, batch, image] */
   readonly images: Float32Array;
-  /** [batch, classes] probabilities */
+  /** [steps, batch, classes] probabilities */
   readonly targets: Float32Array;
-  /** [batch, classes], with a teacher */
+  /** [steps, batch, classes], with a teacher */
   readonly teacherLogits: Float32Array | undefined;
+}
+
+export interface StepsResult {
+  /** One for each step. */
+  readonly steps: readonly StepResult[];
+  /** Where arrays were given away: what came back of them, to be filled for later steps. */
+  readonly returned?: TrainingBatches;
 }
 
 export interface StepResult {

@@ -1,7 +1,8 @@
 import { expected, SieveError, throwIfAborted } from '../../errors';
 import type { RunControl } from '../../types';
-import { type BatchQueue, createBatchQueue } from './batches';
+import { type BatchQueue, createBatchQueue, type StepRange } from './batches';
 import { assertResumable, assertSameVectors, type Checkpoint, type NamedVectors } from './checkpoint';
+import { checkInteger } from './checks';
 import { bestIndex, type EpochRecord, patienceIsSpent } from './history';
 import type { StepResult, TrainingHooks } from './hooks';
 import { createMeter, type Meter } from './meter';
@@ -25,12 +26,12 @@ export interface TrainingResult {
 }
 
 /**
- * Trains for the plan's epochs. The next batch is loaded and augmented while the current step runs, so `step` should
+ * Trains for the plan's epochs. The next batches are loaded and augmented while the current steps run, so `steps` should
  * not block the event loop. After each epoch: validation, then a checkpoint. The hooks hold the result at the end: the
  * last epoch's state, or the best one's with `keepBest`.
  *
- * The signal is heeded between steps. After an error or an abort nothing runs any more, the hooks' state is that of
- * some step, and the last checkpoint that was saved is good.
+ * The signal is heeded between two calls of `steps`. After an error or an abort nothing runs any more, the hooks' state
+ * is that of some step, and the last checkpoint that was saved is good.
  *
  * Errors: ERR_NON_FINITE for a loss, gradient, weight or validation loss that is no number (it names the step);
  * ERR_CANCELLED; ERR_DATA_MISMATCH (fewer samples than a batch, a checkpoint of another run); ERR_LABELS; ERR_OPTION;
@@ -51,6 +52,8 @@ export async function train(
   const sampler = createSampler(plan);
   const { stepsPerEpoch } = sampler;
   const totalSteps = plan.epochs * stepsPerEpoch;
+  const { stepsPerRun = 1 } = hooks;
+  checkInteger(stepsPerRun, 1, 'the steps of one run');
   const schedule = createSchedule(plan.schedule, { epochs: plan.epochs, stepsPerEpoch });
   const queue = createBatchQueue(plan, sampler, hooks, signal);
   try {
@@ -59,7 +62,7 @@ export async function train(
     const history = [...(resume?.history ?? [])];
     let best = resume?.best;
     const meter = createMeter({ epochs: plan.epochs, batchSize: plan.batchSize, totalSteps, now });
-    const run: Run = { plan, hooks, queue, schedule, stepsPerEpoch, totalSteps, meter, options };
+    const run: Run = { plan, hooks, queue, schedule, stepsPerEpoch, stepsPerRun, totalSteps, meter, options };
 
     while (history.length < plan.epochs && !patienceIsSpent(history, plan.patience)) {
       const { record, state } = await trainEpoch(run, history.length);
@@ -83,6 +86,7 @@ interface Run {
   readonly queue: BatchQueue;
   readonly schedule: Schedule;
   readonly stepsPerEpoch: number;
+  readonly stepsPerRun: number;
   readonly totalSteps: number;
   readonly meter: Meter;
   readonly options: TrainOptions;
@@ -108,33 +112,42 @@ async function trainEpoch(run: Run, epoch: number): Promise<{ record: EpochRecor
   const { signal, onProgress } = run.options;
   let lossSum = 0;
   let correct = 0;
-  let rates: Rates = schedule(epoch * stepsPerEpoch);
-  for (let step = epoch * stepsPerEpoch; step < (epoch + 1) * stepsPerEpoch; step++) {
-    const batch = await queue.take(step).catch((error: unknown) => {
+  const end = (epoch + 1) * stepsPerEpoch;
+  let first = epoch * stepsPerEpoch;
+  let rates: Rates = schedule(first);
+  while (first < end) {
+    const range = rangeFrom(first, run);
+    const batches = await queue.take(range).catch((error: unknown) => {
       // A hook may answer an abort with an error of its own.
       throwIfAborted(signal);
       throw error;
     });
     throwIfAborted(signal);
-    rates = schedule(step);
-    const running = hooks.step(batch, rates);
-    if (step + 1 < totalSteps) queue.prefetch(step + 1);
-    const result = await running;
-    assertFinite(result, run, step, rates);
-    lossSum += result.loss;
-    correct += result.correct;
-    onProgress?.(meter.step(result, epoch + 1, step + 1));
+    const ratesOfSteps = Array.from({ length: range.count }, (_, index) => schedule(first + index));
+    const running = hooks.steps(batches, ratesOfSteps);
+    const next = first + range.count;
+    if (next < totalSteps) queue.prefetch(rangeFrom(next, run));
+    const { steps, returned = batches } = await running;
+    queue.giveBack(returned);
+    const events = meter.steps(steps, epoch + 1, first);
+    for (const [index, result] of steps.entries()) {
+      rates = ratesOfSteps[index]!;
+      assertFinite(result, run, first + index, rates);
+      lossSum += result.loss;
+      correct += result.correct;
+      onProgress?.(events[index]!);
+    }
+    first = next;
   }
   throwIfAborted(signal);
-  const lastStep = (epoch + 1) * stepsPerEpoch - 1;
   const state = await hooks.readState();
   const broken = nonFiniteVector(state);
   if (broken !== undefined) {
-    throw diverged(`finite values of "${broken}"`, 'NaN or infinity', run, lastStep, rates);
+    throw diverged(`finite values of "${broken}"`, 'NaN or infinity', run, end - 1, rates);
   }
   const validation = await hooks.validate?.(signal);
   if (validation !== undefined && !Number.isFinite(validation.loss)) {
-    throw diverged('a finite loss on the validation data', validation.loss, run, lastStep, rates);
+    throw diverged('a finite loss on the validation data', validation.loss, run, end - 1, rates);
   }
   const record: EpochRecord = {
     epoch: epoch + 1,
@@ -144,6 +157,11 @@ async function trainEpoch(run: Run, epoch: number): Promise<{ record: EpochRecor
     validation,
   };
   return { record, state };
+}
+
+/** The steps of the run that begins with `first`: they lie in one epoch. */
+function rangeFrom(first: number, { stepsPerEpoch, stepsPerRun }: Run): StepRange {
+  return { first, count: Math.min(stepsPerRun, stepsPerEpoch - (first % stepsPerEpoch)) };
 }
 
 function assertFinite({ loss, gradientNorm }: StepResult, run: Run, step: number, rates: Rates): void {

@@ -6,8 +6,11 @@ const DECAY = 0.98;
 
 /** Turns the results of steps into progress events. */
 export interface Meter {
-  /** `epoch` from 1, `done` steps of the whole run including those before a resume. */
-  step(result: StepResult, epoch: number, done: number): ProgressEvent;
+  /**
+   * Steps that have just ended together: each took an equal share of the time since those before. `epoch` from 1, `done`
+   * steps of the whole run before these, including those before a resume. One event for each.
+   */
+  steps(results: readonly StepResult[], epoch: number, done: number): readonly ProgressEvent[];
   finish(): ProgressEvent;
 }
 
@@ -27,19 +30,23 @@ export function createMeter({ epochs, batchSize, totalSteps, now }: MeterOptions
   const stepMs = createMean();
   let lastMs = startedMs;
   let steps = 0;
+  function step(result: StepResult, epoch: number, done: number, nowMs: number): ProgressEvent {
+    steps++;
+    const event = {
+      loss: loss(result.loss),
+      accuracy: accuracy(result.correct / batchSize),
+      imagesPerSecond: (1000 * batchSize) / Math.max(1e-3, stepMs(nowMs - lastMs)),
+      // Over the whole run, so that validation between the epochs counts.
+      secondsLeft: ((nowMs - startedMs) / 1000 / steps) * (totalSteps - done),
+    };
+    lastMs = nowMs;
+    return { stage: STAGE, fraction: done / totalSteps, message: say(event, epoch, epochs), ...event };
+  }
+
   return {
-    step(result, epoch, done) {
-      const nowMs = now();
-      steps++;
-      const event = {
-        loss: loss(result.loss),
-        accuracy: accuracy(result.correct / batchSize),
-        imagesPerSecond: (1000 * batchSize) / Math.max(1e-3, stepMs(nowMs - lastMs)),
-        // Over the whole run, so that validation between the epochs counts.
-        secondsLeft: ((nowMs - startedMs) / 1000 / steps) * (totalSteps - done),
-      };
-      lastMs = nowMs;
-      return { stage: STAGE, fraction: done / totalSteps, message: say(event, epoch, epochs), ...event };
+    steps(results, epoch, done) {
+      const shareMs = (now() - lastMs) / results.length;
+      return results.map((result, index) => step(result, epoch, done + index + 1, lastMs + shareMs));
     },
     finish: () => ({ stage: STAGE, fraction: 1 }),
   };

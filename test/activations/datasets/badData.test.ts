@@ -277,6 +277,8 @@ describe('classes and options', () => {
     const dataset = await open(path);
     await expect(dataset.load([2])).rejects.toMatchObject({ code: 'ERR_USAGE' });
     await expect(dataset.load([0], AbortSignal.abort())).rejects.toMatchObject({ code: 'ERR_CANCELLED' });
+    const small = new Float32Array(191);
+    await expect(dataset.load([0], undefined, small)).rejects.toMatchObject({ code: 'ERR_SHAPE' });
   });
 });
 

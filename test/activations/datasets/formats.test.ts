@@ -45,6 +45,9 @@ async function expectSamples(dataset: Dataset, order: readonly number[], names: 
   const wanted = order.flatMap((position) => channelsFirst(PIXELS[position]!, 3));
   expect([...samples]).toEqual(wanted);
   expect([...(await dataset.load([4]))]).toEqual(wanted.slice(4 * SAMPLE_VALUES, 5 * SAMPLE_VALUES));
+  const output = new Float32Array(SAMPLE_VALUES).fill(7);
+  expect(await dataset.load([4], undefined, output)).toBe(output);
+  expect([...output]).toEqual(wanted.slice(4 * SAMPLE_VALUES, 5 * SAMPLE_VALUES));
 }
 
 function open(spec: DatasetSpec | string): Promise<Dataset> {

@@ -1,6 +1,6 @@
 import { createRandom } from '../../../src/random';
 import type { Checkpoint, NamedVectors } from '../../../src/recovery/training/checkpoint';
-import type { StepResult, TrainingBatch, TrainingHooks } from '../../../src/recovery/training/hooks';
+import type { StepResult, TrainingHooks } from '../../../src/recovery/training/hooks';
 import { type ImageFormat, imageLength } from '../../../src/recovery/training/images';
 import type { TrainingPlan } from '../../../src/recovery/training/plan';
 import type { Rates } from '../../../src/recovery/training/schedule';
@@ -72,38 +72,49 @@ export function logisticHooks(): LogisticHooks {
 
   const argmax = (values: ArrayLike<number>): number => Array.from(values).indexOf(Math.max(...Array.from(values)));
 
+  function step(images: Float32Array, targets: Float32Array, rates: Rates): StepResult {
+    const count = targets.length / CLASSES;
+    const gradient = new Float64Array(weight.length);
+    let loss = 0;
+    let correct = 0;
+    for (let row = 0; row < count; row++) {
+      const guess = probabilities(images, row);
+      const target = targets.subarray(row * CLASSES, (row + 1) * CLASSES);
+      if (argmax(guess) === argmax(target)) correct++;
+      guess.forEach((probability, label) => {
+        loss -= (target[label]! * Math.log(probability)) / count;
+        for (let i = 0; i < LENGTH; i++) {
+          gradient[label * LENGTH + i]! += ((probability - target[label]!) * images[row * LENGTH + i]!) / count;
+        }
+      });
+    }
+    gradient.forEach((value, i) => {
+      momentum[i] = rates.momentum * momentum[i]! + value;
+      weight[i]! -= rates.learningRate * momentum[i];
+    });
+    losses.push(loss);
+    return { loss, correct, gradientNorm: Math.hypot(...gradient) };
+  }
+
   return {
     losses,
     checkpoints,
-    loadBatch: (positions) => {
-      const batch = new Float32Array(positions.length * LENGTH);
+    loadBatch: (positions, _, batch) => {
       positions.forEach((sample, row) =>
         batch.set(train.images.subarray(sample * LENGTH, (sample + 1) * LENGTH), row * LENGTH),
       );
       return Promise.resolve(batch);
     },
-    step: ({ images, targets }: TrainingBatch, rates: Rates): Promise<StepResult> => {
-      const count = targets.length / CLASSES;
-      const gradient = new Float64Array(weight.length);
-      let loss = 0;
-      let correct = 0;
-      for (let row = 0; row < count; row++) {
-        const guess = probabilities(images, row);
-        const target = targets.subarray(row * CLASSES, (row + 1) * CLASSES);
-        if (argmax(guess) === argmax(target)) correct++;
-        guess.forEach((probability, label) => {
-          loss -= (target[label]! * Math.log(probability)) / count;
-          for (let i = 0; i < LENGTH; i++) {
-            gradient[label * LENGTH + i]! += ((probability - target[label]!) * images[row * LENGTH + i]!) / count;
-          }
-        });
-      }
-      gradient.forEach((value, i) => {
-        momentum[i] = rates.momentum * momentum[i]! + value;
-        weight[i]! -= rates.learningRate * momentum[i];
-      });
-      losses.push(loss);
-      return Promise.resolve({ loss, correct, gradientNorm: Math.hypot(...gradient) });
+    steps: ({ images, targets }, rates) => {
+      const [imageValues, targetValues] = [images.length / rates.length, targets.length / rates.length];
+      const steps = rates.map((ofStep, index) =>
+        step(
+          images.subarray(index * imageValues, (index + 1) * imageValues),
+          targets.subarray(index * targetValues, (index + 1) * targetValues),
+          ofStep,
+        ),
+      );
+      return Promise.resolve({ steps });
     },
     validate: () => {
       let loss = 0;

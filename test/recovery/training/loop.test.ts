@@ -5,6 +5,7 @@ import { createAugmentation } from '../../../src/recovery/training/augmentation'
 import type { TrainingHooks } from '../../../src/recovery/training/hooks';
 import { train, type TrainOptions } from '../../../src/recovery/training/loop';
 import type { TrainingPlan } from '../../../src/recovery/training/plan';
+import { createSchedule } from '../../../src/recovery/training/schedule';
 import { createSampler } from '../../../src/recovery/training/sampler';
 import { writeTargets } from '../../../src/recovery/training/targets';
 import type { ProgressEvent } from '../../../src/types';
@@ -90,17 +91,17 @@ test('the next batch is made while a step runs, from buffers that no step still 
   let steps = 0;
   const slow: TrainingHooks = {
     ...hooks,
-    loadBatch: async (positions, signal) => {
+    loadBatch: async (positions, signal, output) => {
       log.push(`load ${++loads}`);
-      return hooks.loadBatch(positions, signal);
+      return hooks.loadBatch(positions, signal, output);
     },
-    step: async (batch, rates) => {
+    steps: async (batch, rates) => {
       const kept = [batch.images.slice(), batch.targets.slice()];
       log.push(`begin ${++steps}`);
       await sleep(2);
       log.push(`end ${steps}`);
       expect([batch.images, batch.targets]).toEqual(kept);
-      return hooks.step(batch, rates);
+      return hooks.steps(batch, rates);
     },
   };
   const plan = { ...PLAN, epochs: 2 };
@@ -124,16 +125,16 @@ test('every step sees the batch of its epoch and step', async () => {
     { ...PLAN, epochs: 3 },
     {
       ...hooks,
-      step: async (batch, rates) => {
+      steps: async (batch, rates) => {
         const epoch = Math.floor(hooks.losses.length / stepsPerEpoch);
         const step = hooks.losses.length % stepsPerEpoch;
         const positions = sampler.order(epoch).slice(step * PLAN.batchSize, (step + 1) * PLAN.batchSize);
-        const loaded = await hooks.loadBatch(positions, new AbortController().signal);
+        const loaded = await hooks.loadBatch(positions, new AbortController().signal, new Float32Array(16 * 48));
         const wanted = { images: new Float32Array(loaded.length), targets: new Float32Array(PLAN.batchSize * 3) };
         writeTargets(PLAN.labels, positions, 3, 0.1, wanted.targets);
         augmentation.apply(loaded, wanted.targets, { epoch, step }, wanted.images);
         expect(batch).toEqual({ ...wanted, teacherLogits: undefined });
-        return hooks.step(batch, rates);
+        return hooks.steps(batch, rates);
       },
     },
   );
@@ -147,11 +148,11 @@ test('a load that is under way when a step fails is told to end', async () => {
   let told = false;
   const broken: TrainingHooks = {
     ...hooks,
-    loadBatch: async (positions, signal) => {
+    loadBatch: async (positions, signal, output) => {
       if (++loads === 2) await sleep(50_000, undefined, { signal }).finally(() => (told = signal.aborted));
-      return hooks.loadBatch(positions, signal);
+      return hooks.loadBatch(positions, signal, output);
     },
-    step: () => Promise.reject(boom),
+    steps: () => Promise.reject(boom),
   };
   await expect(train(PLAN, broken)).rejects.toBe(boom);
   expect({ loads, told }).toEqual({ loads: 2, told: true });
@@ -163,16 +164,179 @@ test('a step may give its arrays away', async () => {
   await train(PLAN, plain);
   await train(PLAN, {
     ...hooks,
-    step: ({ images, targets }, rates) => {
+    steps: ({ images, targets }, rates) => {
       const moved = structuredClone(
         { images, targets },
         { transfer: [images.buffer as ArrayBuffer, targets.buffer as ArrayBuffer] },
       );
       expect(images).toHaveLength(0);
-      return hooks.step({ ...moved, teacherLogits: undefined }, rates);
+      return hooks.steps({ ...moved, teacherLogits: undefined }, rates);
     },
   });
   expect(hooks.losses).toEqual(plain.losses);
+});
+
+describe('several steps in a run', () => {
+  test.each([2, 4, 6, 50])('of at most %i are those of single ones, also after a resume', async (stepsPerRun) => {
+    const plan: TrainingPlan = { ...PLAN, epochs: 3, classBalanced: true };
+    const single = logisticHooks();
+    const whole = await train(plan, single);
+    const hooks = logisticHooks();
+    const counts: number[] = [];
+    const several: TrainingHooks = {
+      ...hooks,
+      stepsPerRun,
+      steps: (batches, rates) => {
+        counts.push(rates.length);
+        expect(batches.images).toHaveLength(rates.length * 16 * 48);
+        return hooks.steps(batches, rates);
+      },
+    };
+    expect(await train(plan, several)).toEqual(whole);
+    const ofEpoch = { 2: [2, 2, 2], 4: [4, 2], 6: [6], 50: [6] }[stepsPerRun]!;
+    expect(counts).toEqual([...ofEpoch, ...ofEpoch, ...ofEpoch]);
+    expect(hooks.losses).toEqual(single.losses);
+    expect(await hooks.readState()).toEqual(await single.readState());
+
+    const resumed = { ...logisticHooks(), stepsPerRun };
+    await train(plan, resumed, { resume: single.checkpoints[0]! });
+    expect(await resumed.readState()).toEqual(await single.readState());
+  });
+
+  test('load their batches while those before run, and get teacher, rates and progress one by one', async () => {
+    const log: string[] = [];
+    const hooks = logisticHooks();
+    const events: ProgressEvent[] = [];
+    let nowMs = 0;
+    let loads = 0;
+    const rates: number[] = [];
+    await train(
+      { ...PLAN, epochs: 2 },
+      {
+        ...hooks,
+        stepsPerRun: 4,
+        loadBatch: (positions, signal, output) => {
+          log.push(`load ${++loads}`);
+          return hooks.loadBatch(positions, signal, output);
+        },
+        teacherLogits: (images) => Promise.resolve(new Float32Array(16 * 3).fill(images[0]!)),
+        steps: async (batches, ratesOfSteps) => {
+          rates.push(...ratesOfSteps.map(({ learningRate }) => learningRate));
+          for (let step = 0; step < ratesOfSteps.length; step++) {
+            const ofStep = batches.teacherLogits!.subarray(step * 48, (step + 1) * 48);
+            expect(ofStep).toEqual(new Float32Array(48).fill(batches.images[step * 16 * 48]!));
+          }
+          log.push('begin');
+          await sleep(20);
+          log.push('end');
+          nowMs += 100 * ratesOfSteps.length;
+          return hooks.steps(batches, ratesOfSteps);
+        },
+      },
+      { onProgress: (event) => events.push(event), now: () => nowMs },
+    );
+    const loaded = (from: number, to: number): string[] =>
+      Array.from({ length: to - from + 1 }, (_, index) => `load ${from + index}`);
+    expect(log).toEqual([
+      ...[...loaded(1, 4), 'begin', ...loaded(5, 6), 'end'],
+      ...['begin', ...loaded(7, 10), 'end'],
+      ...['begin', ...loaded(11, 12), 'end'],
+      ...['begin', 'end'],
+    ]);
+    const schedule = createSchedule(PLAN.schedule, { epochs: 2, stepsPerEpoch: 6 });
+    expect(rates).toEqual(Array.from({ length: 12 }, (_, step) => schedule(step).learningRate));
+    expect(events).toHaveLength(13);
+    for (const [index, event] of events.slice(0, 12).entries()) {
+      expect(event.fraction).toBeCloseTo((index + 1) / 12, 12);
+      expect(event.imagesPerSecond).toBeCloseTo(160, 6);
+      expect(event.secondsLeft).toBeCloseTo((11 - index) / 10, 6);
+      expect(event.message).toMatch(index < 6 ? /^epoch 1\/2/ : /^epoch 2\/2/);
+    }
+  });
+
+  test('stop where one of them has no loss, by its own number; an abort stops after them', async () => {
+    const hooks = logisticHooks();
+    const events: ProgressEvent[] = [];
+    const several: TrainingHooks = {
+      ...hooks,
+      stepsPerRun: 4,
+      steps: async (batches, rates) => {
+        const { steps } = await hooks.steps(batches, rates);
+        const broken =
+          hooks.losses.length === 10 ? [steps[0]!, steps[1]!, { ...steps[2]!, loss: NaN }, steps[3]!] : steps;
+        return { steps: broken };
+      },
+    };
+    const schedule = createSchedule(PLAN.schedule, { epochs: 5, stepsPerEpoch: 6 });
+    const error = await failure(PLAN, several, { onProgress: (event) => events.push(event) });
+    expect(error.message).toBe(
+      'Expected a finite loss for training at step 3 of 6 in epoch 2 of 5 ' +
+        `(learning rate ${schedule(8).learningRate}) but received NaN`,
+    );
+    expect(events).toHaveLength(8);
+    expect(hooks.checkpoints).toHaveLength(1);
+
+    const controller = new AbortController();
+    const stopped = logisticHooks();
+    const options = { signal: controller.signal, onProgress: () => controller.abort() };
+    expect((await failure(PLAN, { ...stopped, stepsPerRun: 4 }, options)).code).toBe('ERR_CANCELLED');
+    expect(stopped.losses).toHaveLength(4);
+    expect((await failure(PLAN, { ...stopped, stepsPerRun: 0 })).code).toBe('ERR_OPTION');
+  });
+});
+
+describe('the arrays of batches', () => {
+  /** Hooks that transfer what they are given, and how many of the arrays of images had been given back before. */
+  function givingHooks(stepsPerRun: number, returns: boolean) {
+    const hooks = logisticHooks();
+    const returnedBuffers = new Set<ArrayBufferLike>();
+    const counts = { runs: 0, reused: 0 };
+    const giving: TrainingHooks = {
+      ...hooks,
+      stepsPerRun,
+      teacherLogits: () => Promise.resolve(new Float32Array(48)),
+      steps: async (batches, rates) => {
+        counts.runs++;
+        if (returnedBuffers.has(batches.images.buffer)) counts.reused++;
+        const given = [batches.images, batches.targets, batches.teacherLogits!];
+        const transfer = given.map(({ buffer }) => buffer as ArrayBuffer);
+        const [images, targets, teacherLogits] = structuredClone(given, { transfer });
+        const returned = { images: images!, targets: targets!, teacherLogits };
+        const { steps } = await hooks.steps(returned, rates);
+        returnedBuffers.add(images!.buffer);
+        return { steps, ...(returns ? { returned } : {}) };
+      },
+    };
+    return { hooks, giving, counts };
+  }
+
+  test.each([1, 4])('come back from the steps and are filled again (%i steps a run)', async (stepsPerRun) => {
+    for (const augmentation of [PLAN.augmentation, undefined]) {
+      const plan = { ...PLAN, epochs: 4, augmentation };
+      const plain = logisticHooks();
+      await train(plan, plain);
+      for (const returns of [true, false]) {
+        const { hooks, giving, counts } = givingHooks(stepsPerRun, returns);
+        await train(plan, giving);
+        expect(hooks.losses).toEqual(plain.losses);
+        expect(counts.runs).toBe(4 * Math.ceil(STEPS_PER_EPOCH / stepsPerRun));
+        // New ones: of two runs that are under way at once, and one for images as stored.
+        if (returns) expect(counts.runs - counts.reused).toBeLessThanOrEqual(3);
+        else expect(counts.reused).toBe(0);
+      }
+    }
+  });
+
+  test('may be those of a hook that loads into its own', async () => {
+    const plain = logisticHooks();
+    await train(PLAN, plain);
+    const hooks = logisticHooks();
+    await train(PLAN, {
+      ...hooks,
+      loadBatch: async (positions, signal, output) => (await hooks.loadBatch(positions, signal, output)).slice(),
+    });
+    expect(hooks.losses).toEqual(plain.losses);
+  });
 });
 
 test('a teacher sees the images as augmented, and must have as many logits', async () => {
@@ -184,10 +348,10 @@ test('a teacher sees the images as augmented, and must have as many logits', asy
       seen.push(images.slice());
       return Promise.resolve(new Float32Array(16 * 3).fill(seen.length));
     },
-    step: (batch, rates) => {
+    steps: (batch, rates) => {
       expect(batch.images).toEqual(seen[hooks.losses.length]);
       expect(batch.teacherLogits).toEqual(new Float32Array(16 * 3).fill(hooks.losses.length + 1));
-      return hooks.step(batch, rates);
+      return hooks.steps(batch, rates);
     },
   };
   await train({ ...PLAN, epochs: 1 }, taught);
@@ -214,9 +378,9 @@ test('a loss that is no number stops with its place and a hint; the last checkpo
     const plan: TrainingPlan = { ...PLAN, schedule: { kind: 'constant', learningRate: 0.25 } };
     const error = await failure(plan, {
       ...hooks,
-      step: async (batch, rates) => {
-        const result = await hooks.step(batch, rates);
-        return hooks.losses.length === STEPS_PER_EPOCH + 2 ? { ...result, [field]: value } : result;
+      steps: async (batch, rates) => {
+        const { steps } = await hooks.steps(batch, rates);
+        return { steps: hooks.losses.length === STEPS_PER_EPOCH + 2 ? [{ ...steps[0]!, [field]: value }] : steps };
       },
     });
     expect(error.code).toBe('ERR_NON_FINITE');
@@ -283,18 +447,18 @@ test('patience ends the run, and the best epoch comes back', async () => {
 });
 
 test('failures of hooks come out as they are, and nothing runs afterwards', async () => {
-  for (const name of ['loadBatch', 'step', 'validate', 'readState', 'saveCheckpoint'] as const) {
+  for (const name of ['loadBatch', 'steps', 'validate', 'readState', 'saveCheckpoint'] as const) {
     let running = 0;
     const hooks = logisticHooks();
     const boom = new Error(`no ${name}`);
     const slowLoad: TrainingHooks = {
       ...hooks,
-      loadBatch: async (positions, signal) => {
+      loadBatch: async (positions, signal, output) => {
         running++;
         await sleep(1);
         running--;
         if (name === 'loadBatch' && hooks.losses.length === 2) throw boom;
-        return hooks.loadBatch(positions, signal);
+        return hooks.loadBatch(positions, signal, output);
       },
     };
     const broken = name === 'loadBatch' ? slowLoad : { ...slowLoad, [name]: () => Promise.reject(boom) };
@@ -311,9 +475,9 @@ test('progress carries smoothed measures and the time left', async () => {
     { ...PLAN, epochs: 2 },
     {
       ...hooks,
-      step: (batch, rates) => {
+      steps: (batch, rates) => {
         nowMs += 100;
-        return hooks.step(batch, rates);
+        return hooks.steps(batch, rates);
       },
     },
     { onProgress: (event) => events.push(event), now: () => nowMs },
