@@ -153,16 +153,6 @@ GatherDistances gather_distances(sieve_backend resolved) {
 #endif
 }
 
-const PairKernels& pair_kernels(sieve_backend resolved) {
-#if defined(SIEVE_X86_64)
-  const sieve_backend backend = float32_backend(resolved);
-  if (backend == SIEVE_BACKEND_AVX2) return *pair_kernels_avx2();
-  if (backend == SIEVE_BACKEND_AVX512) return *pair_kernels_avx512();
-#endif
-  static_cast<void>(resolved);
-  return *pair_kernels_serial();
-}
-
 DecodeHalf element_decoder(sieve_element_type type, sieve_backend resolved) {
   if (type == SIEVE_ELEMENT_FLOAT32) return nullptr;
   const DecodeKernels* kernels = decode_kernels_serial();

@@ -5,7 +5,6 @@
 #include "kernels/center_kernels.h"
 #include "kernels/decode_kernels.h"
 #include "kernels/gather_kernels.h"
-#include "kernels/pair_kernels.h"
 #include "kernels/rounded_kernels.h"
 #include "kernels/row_kernels.h"
 #include "kernels/tile_kernels.h"
@@ -35,8 +34,6 @@ const RowKernels& row_kernels(sieve_backend resolved);
 
 // NULL for SIEVE_BACKEND_SERIAL.
 GatherDistances gather_distances(sieve_backend resolved);
-
-const PairKernels& pair_kernels(sieve_backend resolved);
 
 // NULL for float32, which needs none.
 DecodeHalf element_decoder(sieve_element_type type, sieve_backend resolved);

@@ -84,14 +84,8 @@ class SeparationFilterIndex final : public FilterIndex {
       return FilterIndex::select_greedily(filters, limit, run);
     }
     const double singles_end = limit == 1 ? 1.0 : std::max(0.3, 1.0 / static_cast<double>(limit));
-    GreedyProblem problem{};
-    problem.points = &points_;
-    problem.filters = filters;
-    problem.order = order_;
-    problem.kind = request_.kind;
-    problem.kernels = tile_kernels(search_->backend());
-    problem.pair_kernels = &pair_kernels(search_->backend());
-    problem.gather = gather;
+    GreedyProblem problem{&points_, filters, order_, request_.kind, tile_kernels(search_->backend()), gather,
+                          {},       {},      {}};
     const auto make = [&](size_t filter) {
       const Columns columns = {{filter * dims_, dims_}};
       return SearchSet{columns, columns, filter_sums(static_cast<uint32_t>(filter), run), {}};

@@ -18,6 +18,7 @@ constexpr size_t kLargestEdge = 480;
 constexpr size_t kSmallestEdge = 96;
 constexpr size_t kWorkspaceBytes = size_t{16} << 20;  // of all workers together
 constexpr size_t kSample = 512;
+constexpr size_t kLargestBall = 768;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 size_t blocks_of(size_t points, size_t edge) { return (points + edge - 1) / edge; }
@@ -221,6 +222,14 @@ void Ball::shrink(size_t count) {
   std::nth_element(members.begin(), last, members.end(), NearerMember{});
   radius = std::min(radius, last->distance);
   members.resize(count);
+}
+
+size_t ball_members(const Points& points, size_t order) {
+  const size_t bytes = (size_t{24} << 20) + points.size() * points.columns * sizeof(float) / 10;
+  const size_t room = bytes / (points.size() * sizeof(BallMember)) * 4 / 5;
+  const size_t fewest = std::min(points.size() - 1, 2 * order + 6);
+  if (room < fewest) return 0;
+  return std::min(room, std::max(fewest, std::min(kLargestBall, points.size() / 8)));
 }
 
 std::vector<float> sampled_radii(const BallSweep& sweep, const std::vector<uint32_t>& queries, size_t wanted,

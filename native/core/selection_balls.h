@@ -44,6 +44,10 @@ struct Ball {
   void shrink(size_t count);
 };
 
+// Members that a ball should have: as many as the memory of all balls together, 24 MiB and a tenth of the
+// data's, allows, but no more than are of use. 0: that is too few.
+size_t ball_members(const Points& points, size_t order);
+
 struct BallSweep {
   const Points* points;
   const TileKernels* kernels;

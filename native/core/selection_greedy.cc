@@ -5,15 +5,10 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
 
 #include "core/parallel.h"
 #include "core/scores.h"
 #include "core/selection_balls.h"
-#include "core/selection_memory.h"
-#include "core/selection_table.h"
 #include "core/selection_walk.h"
 
 namespace sieve {
@@ -24,9 +19,6 @@ constexpr size_t kRowsAtOnce = 1024;                  // balls that may be large
 constexpr size_t kTransientBytes = size_t{16} << 20;  // of those together
 constexpr size_t kAbandonGrain = 256;                 // queries between two looks at the other candidates
 constexpr size_t kQueryGrain = 64;
-constexpr size_t kSample = 256;
-// Products over fewer columns are cheap, and balls that have all the memory suffice for more candidates.
-constexpr size_t kFiltersBeforeTable = 6;
 constexpr float kReachMargin = 1.001f;  // a new ball has another slack
 
 struct Pending {
@@ -47,13 +39,6 @@ bool beats(uint64_t credit, uint32_t filter, uint64_t other_credit, uint32_t oth
   return credit > other_credit || (credit == other_credit && filter < other_filter);
 }
 
-// Many small blocks that were freed stay with glibc's allocator; what follows is large.
-void give_back_free_memory() {
-#if defined(__GLIBC__)
-  malloc_trim(0);
-#endif
-}
-
 class GreedySelection {
  public:
   GreedySelection(const GreedyProblem& problem, const Conditioning& conditioning, RunContext& run)
@@ -62,8 +47,7 @@ class GreedySelection {
         conditioning_(conditioning),
         run_(run),
         dims_(points_.columns / problem.filters),
-        memory_(selection_memory(points_, problem.filters, problem.order, run.threads())),
-        wanted_(memory_.ball_members),
+        wanted_(ball_members(points_, problem.order)),
         balls_(points_.size()),
         aged_(points_.size(), 0),
         walk_problem_{&points_, problem.gather, problem.order, selection_error(problem.filters, dims_)},
@@ -99,7 +83,6 @@ class GreedySelection {
     selection_.curve.push_back(value);
     selected_.insert(std::lower_bound(selected_.begin(), selected_.end(), filter), filter);
     remaining_.erase(std::find(remaining_.begin(), remaining_.end(), filter));
-    not_in_table_.push_back(filter);
     sums_.add(point_sums(points_, columns_of(filter), conditioning_, run_));
   }
 
@@ -113,8 +96,6 @@ class GreedySelection {
       slice.fill(points_, filter * dims_, conditioning_.scale, begin, end);
     });
   }
-
-  bool uses_table() const { return memory_.table_members > 0 && selected_.size() >= kFiltersBeforeTable; }
 
   // The balls of S + filter from those of S.
   void grow_balls(uint32_t filter) {
@@ -144,7 +125,6 @@ class GreedySelection {
   // capacity allows.
   void fill(const std::vector<uint32_t>& queries, size_t wanted, const std::vector<float>* least,
             size_t capacity) {
-    if (uses_table()) return fill_from_table(queries, wanted, least, capacity);
     const Columns columns = filter_columns(selected_, dims_);
     const BallSweep sweep{&points_, problem_.kernels, &conditioning_, &columns, &sums_};
     std::vector<float> radii = sampled_radii(sweep, queries, wanted - wanted / 8, run_);
@@ -153,54 +133,6 @@ class GreedySelection {
       aged_[queries[i]] = 0;
     }
     fill_balls(sweep, queries, radii, capacity, balls_, run_);
-  }
-
-  void fill_from_table(const std::vector<uint32_t>& queries, size_t wanted, const std::vector<float>* least,
-                       size_t capacity) {
-    if (!table_) {
-      table_ = std::make_unique<PairTable>(points_, conditioning_, *problem_.kernels, *problem_.pair_kernels,
-                                           largest_useful_distance(wanted));
-    }
-    std::sort(not_in_table_.begin(), not_in_table_.end());
-    table_->add(filter_columns(not_in_table_, dims_), run_);
-    not_in_table_.clear();
-
-    std::vector<float> radii = table_->sampled_radii(queries, wanted - wanted / 8, run_);
-    std::vector<uint32_t> near, far;
-    std::vector<float> near_radii, far_radii;
-    for (size_t i = 0; i < queries.size(); ++i) {
-      if (least != nullptr) radii[i] = std::max(radii[i], (*least)[i]);
-      const bool reaches = radii[i] <= table_->largest_radius();
-      (reaches ? near : far).push_back(queries[i]);
-      (reaches ? near_radii : far_radii).push_back(radii[i]);
-      aged_[queries[i]] = 0;
-    }
-    table_->fill_balls(near, near_radii, capacity, balls_, run_);
-    if (far.empty()) return;
-    const Columns columns = filter_columns(selected_, dims_);
-    const BallSweep sweep{&points_, problem_.kernels, &conditioning_, &columns, &sums_};
-    const std::vector<float> sampled = sampled_radii(sweep, far, wanted - wanted / 8, run_);
-    for (size_t i = 0; i < far.size(); ++i) {
-      far_radii[i] = least == nullptr ? sampled[i] : std::max(sampled[i], far_radii[i]);
-    }
-    fill_balls(sweep, far, far_radii, capacity, balls_, run_);
-  }
-
-  // What balls reach once all filters are selected, with room for those that have to be larger.
-  double largest_useful_distance(size_t wanted) {
-    const Columns columns = {{0, points_.columns}};
-    const PointSums sums = point_sums(points_, columns, conditioning_, run_);
-    const BallSweep sweep{&points_, problem_.kernels, &conditioning_, &columns, &sums};
-    std::vector<uint32_t> sample;
-    const size_t step = (points_.size() + kSample - 1) / kSample;
-    for (size_t point = 0; point < points_.size(); point += step)
-      sample.push_back(static_cast<uint32_t>(point));
-    std::vector<float> radii = sampled_radii(sweep, sample, wanted, run_);
-    const auto high = radii.begin() + static_cast<std::ptrdiff_t>(radii.size() * 19 / 20);
-    std::nth_element(radii.begin(), high, radii.end());
-    const double largest_norm = *std::max_element(sums.square_norms.begin(), sums.square_norms.end());
-    const double largest = std::min(2.0 * static_cast<double>(*high), 4.0 * largest_norm);
-    return largest > 0.0 ? largest : 1.0;
   }
 
   void fill_all() {
@@ -216,15 +148,7 @@ class GreedySelection {
     std::stable_sort(candidates.begin(), candidates.end(), [&](const Candidate& a, const Candidate& b) {
       return value_[a.filter] > value_[b.filter];
     });
-    if (uses_table() && !table_) {
-      // In place of larger balls: the table makes new ones cheap.
-      wanted_ = memory_.table_members;
-      std::vector<Ball>(points_.size()).swap(balls_);
-      give_back_free_memory();
-      fill_all();
-    } else if (selected_.size() == 1) {
-      fill_all();
-    }
+    if (selected_.size() == 1) fill_all();
     std::vector<Candidate*> all;
     for (Candidate& candidate : candidates) all.push_back(&candidate);
     best_low_.store(0, std::memory_order_relaxed);
@@ -391,19 +315,15 @@ class GreedySelection {
   }
 
   void evaluate_fully(const std::vector<Candidate*>& candidates) {
-    const size_t at_once = table_ ? kEvaluatedAtOnce : candidates.size();
-    for (size_t first = 0; first < candidates.size(); first += at_once) {
-      const size_t last = std::min(candidates.size(), first + at_once);
-      std::vector<uint32_t> filters;
-      for (size_t i = first; i < last; ++i) filters.push_back(candidates[i]->filter);
-      const std::vector<double> values = problem_.evaluate(selected_, filters);
-      for (size_t i = first; i < last; ++i) {
-        Candidate& candidate = *candidates[i];
-        candidate.low = static_cast<uint64_t>(std::llround(values[i - first] * units()));
-        candidate.possible = candidate.low;
-        candidate.pending.clear();
-        raise_best_low(candidate.low);
-      }
+    std::vector<uint32_t> filters;
+    for (const Candidate* candidate : candidates) filters.push_back(candidate->filter);
+    const std::vector<double> values = problem_.evaluate(selected_, filters);
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      Candidate& candidate = *candidates[i];
+      candidate.low = static_cast<uint64_t>(std::llround(values[i] * units()));
+      candidate.possible = candidate.low;
+      candidate.pending.clear();
+      raise_best_low(candidate.low);
     }
   }
 
@@ -416,17 +336,14 @@ class GreedySelection {
     const size_t room = points_.size() * wanted_ - std::min(points_.size() * wanted_, members);
     const size_t wanted = std::clamp(room / queries.size(), wanted_,
                                      std::max(wanted_, std::min(points_.size() / 5, 2 * wanted_)));
-    const size_t capacity =
-        std::max(wanted + wanted / 4, (table_ ? kTransientBytesOfTable : kTransientBytes) /
-                                          sizeof(BallMember) / std::min(kRowsAtOnce, queries.size()));
+    const size_t capacity = std::max(
+        wanted + wanted / 4, kTransientBytes / sizeof(BallMember) / std::min(kRowsAtOnce, queries.size()));
     for (size_t begin = 0; begin < queries.size(); begin += kRowsAtOnce) {
       const size_t end = std::min(queries.size(), begin + kRowsAtOnce);
       const std::vector<uint32_t> some(queries.begin() + static_cast<std::ptrdiff_t>(begin),
                                        queries.begin() + static_cast<std::ptrdiff_t>(end));
       std::vector<float> radii;
-      // Where the reach came from older balls, whose distances were sharper, it grows by the gap.
-      const float gap = table_ ? 2.0f * table_->gap() : 0x1p-100f;
-      for (const uint32_t query : some) radii.push_back(reach[query] * kReachMargin + gap);
+      for (const uint32_t query : some) radii.push_back(reach[query] * kReachMargin + 0x1p-100f);
       fill(some, wanted, &radii, capacity);
       walk(candidates, some.front(), some.back() + 1);
       for (const uint32_t query : some) {
@@ -444,10 +361,7 @@ class GreedySelection {
   const Conditioning& conditioning_;
   RunContext& run_;
   size_t dims_;
-  SelectionMemory memory_;
   size_t wanted_;
-  std::unique_ptr<PairTable> table_;    // none where it would take too much memory
-  std::vector<uint32_t> not_in_table_;  // filters that were selected since
   std::vector<Ball> balls_;
   std::vector<uint8_t> aged_;  // balls that were grown since they were filled
   WalkProblem walk_problem_;
@@ -468,8 +382,8 @@ bool can_select_with_balls(const Points& points, const Conditioning& conditionin
   const size_t dims = points.columns / filters;
   const size_t slices = static_cast<size_t>(threads) * FilterSlice::bytes(points.size(), dims);
   const size_t input = points.size() * points.columns * sizeof(float);
-  return filters > 1 && selection_memory(points, filters, order, threads).ball_members > 0 &&
-         slices <= (size_t{8} << 20) + input / 8 && selection_error(filters, dims).epsilon < 1e-3 &&
+  return filters > 1 && ball_members(points, order) > 0 && slices <= (size_t{8} << 20) + input / 8 &&
+         selection_error(filters, dims).epsilon < 1e-3 &&
          oversized_points(points, conditioning, kLargestFloat32Norm).empty();
 }
 

@@ -21,7 +21,6 @@
 #include "core/points.h"
 #include "core/run_context.h"
 #include "kernels/gather_kernels.h"
-#include "kernels/pair_kernels.h"
 #include "kernels/tile_kernels.h"
 
 namespace sieve {
@@ -37,7 +36,6 @@ struct GreedyProblem {
   size_t order;
   int32_t kind;  // sieve_separation_kind
   const TileKernels* kernels;
-  const PairKernels* pair_kernels;
   GatherDistances gather;
   // The index of base with each of the candidates added.
   std::function<std::vector<double>(const std::vector<uint32_t>& base,

@@ -312,18 +312,6 @@ void test_greedy_selections() {
     test_greedy(small_first(alike, 5, 7, seed), 5, 1, SIEVE_SEPARATION_HARD, "small first");
     test_greedy(small_first(some, 4, 20, seed), 4, 2, SIEVE_SEPARATION_SOFT, "small first");
   }
-  // Many filters: most steps find new balls in the table of pairs. Odd counts of points and columns; filters
-  // of more columns than a panel of products has.
-  for (const std::string& kind : test::data_kinds()) {
-    test_greedy(test::make_data(kind, test::size_unless_trimmed(421, 90), 13 * 3, 30), 13, 1,
-                SIEVE_SEPARATION_HARD, kind);
-  }
-  for (const char* how : {"pairs", "dead", "scaled"}) {
-    const test::Data data = with_filters(test::make_data("clustered", many, 17 * 2, 31), 17, how, 32);
-    test_greedy(data, 17, 1, SIEVE_SEPARATION_HARD, std::string("many ") + how);
-    test_greedy(data, 17, 3, SIEVE_SEPARATION_SOFT, std::string("many ") + how);
-  }
-  test_greedy(test::make_data("normal", many, 9 * 201, 33), 9, 1, SIEVE_SEPARATION_HARD, "wide filters");
   test::Data holes = test::make_data("normal", 160, 6 * 3, 27);
   for (size_t row = 5; row < holes.rows; row += 31) {
     holes.at(row, row % holes.columns) = std::numeric_limits<float>::infinity();
