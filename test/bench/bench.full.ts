@@ -101,3 +101,43 @@ test(
   },
   MINUTE,
 );
+
+describe('training.py', () => {
+  const model = resolve(__dirname, '../../src/assets/demo/resnet14_shapes.onnx');
+  const train = (...flags: readonly string[]): string =>
+    execFileSync(PYTHON, [resolve(__dirname, 'training.py'), model, '--batch', '16', '--warmup', '2', ...flags], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    });
+
+  test(
+    'both take the same steps',
+    () => {
+      if (!hasPython('torch', 'onnx', 'numpy')) return;
+      const lines = join(folder, 'training.jsonl');
+      const printed = train('--rounds', '2', '--steps', '2', '--json', lines);
+      expect(printed).toMatch(/^ {2}onnx-sieve .* MiB$/m);
+      expect(printed).toMatch(/^ {2}torch .* MiB$/m);
+      const turns = readFileSync(lines, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { contender?: string; losses: number[] })
+        .filter(({ contender }) => contender !== undefined);
+      const losses = (name: string) =>
+        turns.filter(({ contender }) => contender === name).flatMap((turn) => turn.losses);
+      expect(losses('onnx-sieve')).toHaveLength(4);
+      const torch = losses('torch');
+      for (const [at, loss] of losses('onnx-sieve').entries()) expect(loss).toBeCloseTo(torch[at]!, 2);
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    'epochs, one line each',
+    () => {
+      if (!hasPython('onnx', 'numpy')) return;
+      expect(train('--epochs', '2', '--images', '64').match(/^ +\d+ .* MiB {3}load/gm)).toHaveLength(2);
+    },
+    3 * MINUTE,
+  );
+});
