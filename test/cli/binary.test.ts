@@ -161,14 +161,15 @@ test('a second interrupt ends at once with 130, while ONNX Runtime is at work', 
   let interruptedMs = 0;
   let sent = false;
   const finished = await run(['evaluate', model, '--data', data, '--device', 'cpu', '--threads', '1'], {
-    onStderr: (_, kill) => {
-      if (sent) return;
+    onStderr: (text, kill) => {
+      // The model is open, and its first run begins.
+      if (sent || !text.includes('cpu: taken')) return;
       sent = true;
-      setTimeout(() => kill('SIGINT'), 3000);
+      setTimeout(() => kill('SIGINT'), 1500);
       setTimeout(() => {
         interruptedMs = performance.now();
         kill('SIGINT');
-      }, 4000);
+      }, 2500);
     },
   });
   expect(finished).toMatchObject({ exitCode: 130, signal: null, stdout: '' });
