@@ -240,6 +240,14 @@ def make_data(settings, folder):
         settings[name] = file
 
 
+def processor():
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
 def load():
     return "load " + " ".join(f"{value:.1f}" for value in os.getloadavg())
 
@@ -277,8 +285,8 @@ def compare(options, settings, record):
             if len(contenders) == 2:
                 ratios = {what: statistics.median(theirs[what] / ours[what] for ours, theirs in zip(own.turns, torch.turns))
                           for what in ("wall", "cpu")}
-                print(f"  torch {torch.about['version']} / onnx-sieve, median of turns: "
-                      f"{ratios['wall']:.2f} of the time, {ratios['cpu']:.2f} of the CPU time")
+                print(f"  beside torch {torch.about['version']}, median of rounds: {ratios['wall']:.2f} times its speed, "
+                      f"{ratios['cpu']:.2f} by CPU time")
         finally:
             for contender in contenders[1:]:
                 contender.__exit__()
@@ -325,7 +333,7 @@ def main():
         if lines is not None:
             print(json.dumps(document), file=lines, flush=True)
 
-    about = {"machine": platform.processor() or platform.machine(), "cpus": os.cpu_count(), "threads": options.threads,
+    about = {"machine": processor(), "cpus": os.cpu_count(), "threads": options.threads,
              "batch": options.batch, "load": os.getloadavg(), "python": platform.python_version(),
              "node": subprocess.run(["node", "--version"], text=True, capture_output=True).stdout.strip()}
     record(about)
