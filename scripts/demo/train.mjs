@@ -17,12 +17,16 @@ const { values, positionals } = parseArgs({
   options: {
     graph: { type: 'string', default: path.join('src', 'assets', 'demo', 'resnet14_shapes.onnx') },
     epochs: { type: 'string', default: '10' },
+    limit: { type: 'string' },
+    seed: { type: 'string', default: '1' },
     threads: { type: 'string', default: '0' },
   },
 });
 const [train, test, output] = positionals;
 if (output === undefined) {
-  console.error('usage: train.mjs TRAIN.bin TEST.bin OUTPUT.onnx [--graph MODEL.onnx] [--epochs N] [--threads N]');
+  console.error(
+    'usage: train.mjs TRAIN.bin TEST.bin OUTPUT.onnx [--graph MODEL.onnx] [--epochs N] [--limit IMAGES] [--seed N] [--threads N]',
+  );
   process.exit(2);
 }
 
@@ -34,7 +38,7 @@ const data = (file) => ({ ...pixels, path: file, classNames });
 // The recipe of train.py. The test split is printed after each epoch and chooses nothing.
 let reported = 0;
 const result = await finetune(values.graph, {
-  data: data(train),
+  data: { ...data(train), ...(values.limit === undefined ? {} : { limit: Number(values.limit) }) },
   validation: data(test),
   output,
   force: true,
@@ -50,7 +54,7 @@ const result = await finetune(values.graph, {
   labelSmoothing: 0.05,
   crop: 0,
   flip: 0.5,
-  seed: 1,
+  seed: Number(values.seed),
   threads: Number(values.threads),
   onMessage: (text) => console.log(text),
   onProgress: ({ stage, fraction, message }) => {

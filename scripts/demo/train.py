@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Trains the demo's network on images from render.mjs and writes it as .onnx. See docs/demo.md.
+"""The recipe of train.mjs with PyTorch, for comparison; writes the network as .onnx. See docs/demo.md.
 
     node scripts/demo/render.mjs train 30000 1 train.bin
     node scripts/demo/render.mjs test 5000 1 test.bin
-    python3 scripts/demo/train.py train.bin test.bin src/assets/demo/resnet14_shapes.onnx
+    python3 scripts/demo/train.py train.bin test.bin torch.onnx
 """
 import argparse
 import time
@@ -81,9 +81,8 @@ def accuracy(model, pixels, labels):
 
 def augment(pixels):
     """The renderer already turns and moves shapes; a flip doubles the views at no cost."""
-    if torch.rand(()) < 0.5:
-        pixels = pixels.flip(3)
-    return pixels
+    flipped = torch.rand(len(pixels), 1, 1, 1) < 0.5
+    return torch.where(flipped, pixels.flip(3), pixels)
 
 
 def train(model, pixels, labels, test, epochs, batch, peak_rate):

