@@ -13,6 +13,11 @@ export interface Window {
   readonly padsEnd: readonly (number | undefined)[];
 }
 
+export interface KnownWindow extends Window {
+  readonly padsBegin: readonly number[];
+  readonly padsEnd: readonly number[];
+}
+
 /** Reads kernel, strides, dilations and pads of a Conv or pool; `spatial` are the input's spatial dimensions. */
 export function readWindow(node: Node, kernel: readonly number[], spatial: readonly Dimension[]): Window {
   const rank = kernel.length;
@@ -39,6 +44,12 @@ export function readWindow(node: Node, kernel: readonly number[], spatial: reado
   return autoPad === 'SAME_LOWER'
     ? { kernel, strides, dilations, padsBegin: larger, padsEnd: smaller }
     : { kernel, strides, dilations, padsBegin: smaller, padsEnd: larger };
+}
+
+/** The same over an input of known sizes, all pads known. */
+export function readKnownWindow(node: Node, kernel: readonly number[], spatial: readonly number[]): KnownWindow {
+  const { padsBegin, padsEnd, ...window } = readWindow(node, kernel, spatial);
+  return { ...window, padsBegin: padsBegin.map((pad) => pad ?? 0), padsEnd: padsEnd.map((pad) => pad ?? 0) };
 }
 
 /** Spatial output sizes of a convolution or pool. */

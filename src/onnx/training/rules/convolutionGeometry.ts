@@ -1,5 +1,5 @@
 import { intAttribute, intsAttribute, stringAttribute } from '../../attributes';
-import { readWindow } from '../../shapes/windows';
+import { readKnownWindow, type KnownWindow } from '../../shapes/windows';
 import type { RuleScope } from '../rule';
 
 /**
@@ -8,7 +8,7 @@ import type { RuleScope } from '../rule';
  * `wide` is the side that the window slides over (a Conv's input, a ConvTranspose's output), `narrow` the other one; a weight
  * is [narrow channels, wide channels / groups, ...kernel] for both operators.
  */
-export interface ConvolutionGeometry {
+export interface ConvolutionGeometry extends KnownWindow {
   readonly batch: number;
   readonly groups: number;
   readonly wideChannels: number;
@@ -16,11 +16,6 @@ export interface ConvolutionGeometry {
   /** Spatial sizes. */
   readonly wide: readonly number[];
   readonly narrow: readonly number[];
-  readonly kernel: readonly number[];
-  readonly strides: readonly number[];
-  readonly dilations: readonly number[];
-  readonly padsBegin: readonly number[];
-  readonly padsEnd: readonly number[];
 }
 
 /** Geometry of a Conv node. */
@@ -28,19 +23,14 @@ export function conv(scope: RuleScope): ConvolutionGeometry {
   const { node, required, outputDims } = scope;
   const input = required(0).dims;
   const weight = required(1).dims;
-  const window = readWindow(node, weight.slice(2), input.slice(2));
   return {
+    ...readKnownWindow(node, weight.slice(2), input.slice(2)),
     batch: input[0]!,
     groups: intAttribute(node, 'group', 1),
     wideChannels: input[1]!,
     narrowChannels: weight[0]!,
     wide: input.slice(2),
     narrow: outputDims[0]!.slice(2),
-    kernel: weight.slice(2),
-    strides: window.strides,
-    dilations: window.dilations,
-    padsBegin: window.padsBegin.map((pad) => pad ?? 0),
-    padsEnd: window.padsEnd.map((pad) => pad ?? 0),
   };
 }
 
@@ -53,7 +43,7 @@ export function convTranspose(scope: RuleScope): ConvolutionGeometry {
   const narrow = input.slice(2);
   const wide = outputDims[0]!.slice(2);
   const kernel = weight.slice(2);
-  const { strides, dilations, ...stated } = readWindow(node, kernel, narrow);
+  const { strides, dilations, ...stated } = readKnownWindow(node, kernel, narrow);
   const extra = intsAttribute(node, 'output_padding', new Array<number>(rank).fill(0));
   const groups = intAttribute(node, 'group', 1);
   const autoPad = stringAttribute(node, 'auto_pad', 'NOTSET');
@@ -74,8 +64,8 @@ export function convTranspose(scope: RuleScope): ConvolutionGeometry {
     kernel,
     strides,
     dilations,
-    padsBegin: followsOutput ? begins : stated.padsBegin.map((pad) => pad ?? 0),
-    padsEnd: followsOutput ? totals.map((total, axis) => total - begins[axis]!) : stated.padsEnd.map((pad) => pad ?? 0),
+    padsBegin: followsOutput ? begins : stated.padsBegin,
+    padsEnd: followsOutput ? totals.map((total, axis) => total - begins[axis]!) : stated.padsEnd,
   };
 }
 

@@ -1,34 +1,21 @@
 import { intsAttribute } from '../../attributes';
 import { elementCount } from '../../elementSize';
-import { readWindow } from '../../shapes/windows';
+import { readKnownWindow, type KnownWindow } from '../../shapes/windows';
 import type { GraphBuilder, Value } from '../graphBuilder';
 import { padZeros, slice } from '../operations';
 import type { RuleScope } from '../rule';
 
 /** The windows of a pool over images [batch, channels, ...sizes], with auto_pad resolved. */
-export interface PoolWindows {
+export interface PoolWindows extends KnownWindow {
   readonly dims: readonly number[];
-  readonly kernel: readonly number[];
-  readonly strides: readonly number[];
-  readonly dilations: readonly number[];
-  readonly padsBegin: readonly number[];
-  readonly padsEnd: readonly number[];
   /** How many windows there are along each spatial axis. */
   readonly counts: readonly number[];
 }
 
 export function poolWindows({ node, required, outputDims }: RuleScope): PoolWindows {
   const { dims } = required(0);
-  const window = readWindow(node, intsAttribute(node, 'kernel_shape', []), dims.slice(2));
-  return {
-    dims,
-    kernel: window.kernel,
-    strides: window.strides,
-    dilations: window.dilations,
-    padsBegin: window.padsBegin.map((pad) => pad ?? 0),
-    padsEnd: window.padsEnd.map((pad) => pad ?? 0),
-    counts: outputDims[0]!.slice(2),
-  };
+  const window = readKnownWindow(node, intsAttribute(node, 'kernel_shape', []), dims.slice(2));
+  return { ...window, dims, counts: outputDims[0]!.slice(2) };
 }
 
 /** Every site is in one window at most, and the windows lie side by side from the first site on. */
